@@ -1,0 +1,157 @@
+# moetrace.  make, make check, make demo, make bench, make lint, make asan check,
+# make fuzz, make install (PREFIX, DESTDIR, NAMES=all|given|none), make deps
+
+# First of all, since what is found below depends on it.
+ifneq ($(filter deps,$(MAKECMDGOALS)),)
+$(info $(shell .ci/deps || echo "deps: failed"))
+endif
+
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+LIBEXECDIR ?= $(PREFIX)/libexec/moetrace
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+COMPDIR ?= $(PREFIX)/share/bash-completion/completions
+CFLAGS ?= -O2 -g
+PKG_CONFIG ?= pkg-config
+NAMES ?= all
+B ?= build
+
+VERSION = 0.1
+TOOLS := $(wildcard tools/*/*.c) tools/moetrace.c
+LIB := $(wildcard lib/*/*.c)
+UNIT := $(wildcard t/unit/*.c)
+FUZZ := $(wildcard t/fuzz/*.c)
+BENCH := $(wildcard t/bench/*.c)
+PAGES := $(wildcard man/*.[1357])
+SCRIPTS := $(wildcard pipelines/* t/*.t t/*.sh .ci/run .ci/deps contrib/*.sh)
+TOOLNAMES := $(sort $(basename $(notdir $(TOOLS))))
+GIVEN = moetrace npz2trace trace-filter topk-stats coact place-anneal router-bench pcie-bw
+
+have = $(shell printf '\#include <$(1)>\n' | $(CC) -E -x c - >/dev/null 2>&1 && echo 1)
+
+# make asan check: the same under ASan and UBSan, in a folder of its own
+ifneq ($(filter asan,$(MAKECMDGOALS)),)
+B = build/asan
+override CFLAGS += -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer
+export ASAN_OPTIONS = detect_leaks=0:abort_on_error=0:exitcode=99:allocator_may_return_null=1
+export UBSAN_OPTIONS = print_stacktrace=1
+endif
+
+override CFLAGS += -std=c11 -ffp-contract=off -fno-math-errno -fPIC -pthread -Wall -Wextra \
+	-Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter \
+	-Wno-missing-field-initializers -ffile-prefix-map=$(CURDIR)=.
+override CPPFLAGS += -D_GNU_SOURCE -DMOETRACE_VERSION='"$(VERSION)"' -Ilib/core -I$(B)/gen -MMD -MP
+ifeq ($(call have,libdeflate.h),1)
+override CPPFLAGS += -DHAVE_LIBDEFLATE
+DEFLATE = -ldeflate
+endif
+ZSTD := $(shell $(PKG_CONFIG) --libs libzstd 2>/dev/null || echo -lzstd)
+LIBS = -Wl,--as-needed $(ZSTD) -lz $(DEFLATE) -lcsv -lm -pthread
+
+OBJ = $(LIB:%.c=$(B)/%.o)
+CORE = $(filter $(B)/lib/core/%,$(OBJ))
+BINS = $(TOOLNAMES:%=$(B)/bin/%)
+TESTS = $(UNIT:t/unit/%.c=$(B)/t/%) $(FUZZ:t/fuzz/%.c=$(B)/t/fuzz-%)
+PEERS = $(BENCH:t/bench/%.c=$(B)/bench/%)
+
+all: $(BINS) $(B)/libmoetrace.a $(B)/libmoetrace.so.0
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(B)/libmoetrace.a: $(OBJ)
+	@rm -f $@
+	ar rcs $@ $(OBJ)
+
+$(B)/libmoetrace.so.0: $(CORE) lib/core/moetrace.map
+	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libmoetrace.so.0 \
+		-Wl,--version-script=lib/core/moetrace.map -o $@ $(CORE) $(LIBS)
+	ln -sf libmoetrace.so.0 $(B)/libmoetrace.so
+
+# The umbrella's list is the pages' own first lines.
+$(B)/gen/list.h: $(PAGES) Makefile
+	@mkdir -p $(@D)
+	for p in $(filter %.1,$(PAGES)); do awk '/^\.Nm/ && !n { n = $$2 } \
+		/^\.Nd/ { sub(/^\.Nd /, ""); printf "{\"%s\", \"%s\"},\n", n, $$0; exit }' $$p; done >$@
+$(B)/tools/moetrace.o: $(B)/gen/list.h
+
+define program
+$(B)/$(2): $(1:%.c=$(B)/%.o) $(B)/libmoetrace.a
+	@mkdir -p $$(@D)
+	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< $(B)/libmoetrace.a $$(LIBS)
+endef
+$(foreach t,$(TOOLS),$(eval $(call program,$(t),bin/$(basename $(notdir $(t))))))
+$(foreach t,$(UNIT),$(eval $(call program,$(t),t/$(basename $(notdir $(t))))))
+$(foreach t,$(FUZZ),$(eval $(call program,$(t),t/fuzz-$(basename $(notdir $(t))))))
+$(foreach t,$(BENCH),$(eval $(call program,$(t),bench/$(basename $(notdir $(t))))))
+
+check: all $(TESTS)
+	B=$(B) prove -j$(or $(JOBS),$(shell nproc)) t/*.t
+
+asan:
+	@:
+
+demo: all
+	PATH="$(abspath $(B)/bin):$$PATH" pipelines/tour demo
+
+bench: all $(PEERS)
+	B=$(abspath $(B)) t/bench/run >$(B)/bench.tsv
+	cat $(B)/bench.tsv
+
+lint:
+	clang-format --dry-run -Werror $(TOOLS) $(LIB) $(UNIT) $(FUZZ) $(BENCH) $(wildcard lib/*/*.h)
+	mandoc -T lint -W warning $(PAGES)
+	shellcheck -S warning -x -P t $(SCRIPTS)
+	$(MAKE) B=build/gcc CC=gcc CFLAGS="-O2 -Werror" all
+	$(MAKE) B=build/clang CC=clang CFLAGS="-O2 -Werror" all
+
+# Run one with: build/fuzz/NAME -max_total_time=600 CORPUS
+FUZZFLAGS = -O1 -g -fsanitize=fuzzer,address,undefined -DLIBFUZZER
+fuzz: $(FUZZ:t/fuzz/%.c=build/fuzz/%)
+build/fuzz/%: t/fuzz/%.c $(LIB)
+	@mkdir -p $(@D)
+	clang $(filter-out -MMD -MP,$(CPPFLAGS)) -std=c11 -ffp-contract=off $(FUZZFLAGS) -o $@ $< $(LIB) $(LIBS)
+
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBEXECDIR) \
+		$(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man3 \
+		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(COMPDIR)
+	install -m 755 $(BINS) $(wildcard pipelines/*) $(DESTDIR)$(LIBEXECDIR)
+	install -m 644 lib/core/moetrace.h $(DESTDIR)$(INCLUDEDIR)
+	install -m 644 $(B)/libmoetrace.a $(DESTDIR)$(LIBDIR)
+	install -m 755 $(B)/libmoetrace.so.0 $(DESTDIR)$(LIBDIR)
+	ln -sf libmoetrace.so.0 $(DESTDIR)$(LIBDIR)/libmoetrace.so
+	printf 'Name: moetrace\nDescription: traces of Mixture-of-Experts routing\nVersion: %s\n' \
+		$(VERSION) >$(DESTDIR)$(LIBDIR)/pkgconfig/moetrace.pc
+	printf 'Cflags: -I%s\nLibs: -L%s -lmoetrace\nRequires.private: libzstd\n' \
+		$(INCLUDEDIR) $(LIBDIR) >>$(DESTDIR)$(LIBDIR)/pkgconfig/moetrace.pc
+	for p in $(PAGES); do install -m 644 $$p $(DESTDIR)$(MANDIR)/man$${p##*.}; done
+	for n in $(if $(filter all,$(NAMES)),$(TOOLNAMES) $(notdir $(wildcard pipelines/*)),\
+		$(if $(filter given,$(NAMES)),$(filter $(GIVEN),$(TOOLNAMES)))); do \
+		ln -sf $(LIBEXECDIR)/$$n $(DESTDIR)$(BINDIR)/$$n; done
+	ln -sf $(LIBEXECDIR)/moetrace $(DESTDIR)$(BINDIR)/moetrace
+
+uninstall:
+	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(LIBDIR)/libmoetrace.* \
+		$(DESTDIR)$(LIBDIR)/pkgconfig/moetrace.pc $(DESTDIR)$(INCLUDEDIR)/moetrace.h
+	for n in $(TOOLNAMES) $(notdir $(wildcard pipelines/*)); do rm -f $(DESTDIR)$(BINDIR)/$$n; done
+	for p in $(PAGES); do rm -f $(DESTDIR)$(MANDIR)/man$${p##*.}/$${p##*/}; done
+
+dist:
+	git archive --prefix=moetrace-$(VERSION)/ -o moetrace-$(VERSION).tar.gz HEAD
+
+deps:
+	@:
+
+tags:
+	ctags -R lib tools
+
+clean:
+	rm -rf build demo
+
+.PHONY: all check asan demo bench lint fuzz install uninstall dist deps tags clean
+-include $(OBJ:.o=.d) $(TOOLS:%.c=$(B)/%.d) $(UNIT:%.c=$(B)/%.d) $(FUZZ:%.c=$(B)/%.d)

@@ -1,0 +1,199 @@
+/* Buffered output that names its file only when it is whole. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sink.h"
+
+enum { BLOCK = 256 * 1024, PIPE = 1024 * 1024 };
+
+struct sink {
+	int fd, own, err;  /* err: errno of the first failure */
+	char *file, *temp; /* NULL: no file of ours */
+	size_t n;
+	char *buf;
+};
+
+struct sink *
+sink_fd(int fd)
+{
+	struct sink *s = calloc(1, sizeof *s);
+
+	if (!s || !(s->buf = malloc(BLOCK))) {
+		free(s);
+		return NULL;
+	}
+	s->fd = fd;
+	fcntl(fd, F_SETPIPE_SZ, PIPE); /* refused where it is no pipe: fine */
+	return s;
+}
+
+struct sink *
+sink_open(const char *file)
+{
+	struct stat st;
+	struct sink *s;
+	mode_t mask;
+
+	if (!file || !strcmp(file, "-"))
+		return sink_fd(1);
+	/* What is there and is no regular file (a device, a pipe) is written to. */
+	if (stat(file, &st) == 0 && !S_ISREG(st.st_mode)) {
+		int fd = open(file, O_WRONLY | O_CLOEXEC);
+
+		if (fd < 0 || !(s = sink_fd(fd)))
+			return NULL;
+		s->own = 1;
+		return s;
+	}
+	if (!(s = sink_fd(-1)))
+		return NULL;
+	s->own = 1;
+	s->file = strdup(file);
+	s->temp = malloc(strlen(file) + 8);
+	if (s->file && s->temp) {
+		strcpy(stpcpy(s->temp, file), ".XXXXXX");
+		s->fd = mkostemp(s->temp, O_CLOEXEC);
+	}
+	if (s->fd < 0) {
+		int err = errno;
+
+		free(s->temp);
+		s->temp = NULL;
+		sink_drop(s);
+		errno = err;
+		return NULL;
+	}
+	umask(mask = umask(0));
+	fchmod(s->fd, stat(file, &st) == 0 ? st.st_mode & 0777 : 0666 & ~mask);
+	return s;
+}
+
+static int
+write_all(struct sink *s, const char *p, size_t n)
+{
+	while (n) {
+		ssize_t r = write(s->fd, p, n);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0) {
+			s->err = errno;
+			return -1;
+		}
+		p += r;
+		n -= (size_t)r;
+	}
+	return 0;
+}
+
+int
+sink_flush(struct sink *s)
+{
+	if (s->err) {
+		errno = s->err;
+		return -1;
+	}
+	size_t n = s->n;
+
+	s->n = 0;
+	return write_all(s, s->buf, n);
+}
+
+int
+sink_put(struct sink *s, const void *p, size_t n)
+{
+	if (n > BLOCK - s->n && sink_flush(s) < 0)
+		return -1;
+	if (s->err) {
+		errno = s->err;
+		return -1;
+	}
+	if (n >= BLOCK / 4) {
+		if (sink_flush(s) < 0)
+			return -1;
+		return write_all(s, p, n);
+	}
+	memcpy(s->buf + s->n, p, n);
+	s->n += n;
+	return 0;
+}
+
+char *
+sink_room(struct sink *s, size_t n)
+{
+	if (n > BLOCK - s->n && sink_flush(s) < 0)
+		return NULL;
+	return s->buf + s->n;
+}
+
+void
+sink_used(struct sink *s, size_t n)
+{
+	s->n += n;
+}
+
+int
+sink_printf(struct sink *s, const char *fmt, ...)
+{
+	va_list ap;
+	char *p = sink_room(s, 16384);
+	int n;
+
+	if (!p)
+		return -1;
+	va_start(ap, fmt);
+	n = vsnprintf(p, 16384, fmt, ap);
+	va_end(ap);
+	if (n < 0 || n >= 16384) {
+		errno = EOVERFLOW;
+		return -1;
+	}
+	s->n += (size_t)n;
+	return 0;
+}
+
+void
+sink_drop(struct sink *s)
+{
+	if (!s)
+		return;
+	if (s->own && s->fd >= 0)
+		close(s->fd);
+	if (s->temp)
+		unlink(s->temp);
+	free(s->temp);
+	free(s->file);
+	free(s->buf);
+	free(s);
+}
+
+int
+sink_close(struct sink *s)
+{
+	int bad = sink_flush(s), err = errno;
+
+	if (s->own) {
+		if (close(s->fd) < 0 && !bad) {
+			bad = -1;
+			err = errno;
+		}
+		s->fd = -1;
+		if (!bad && s->temp && rename(s->temp, s->file) < 0) {
+			bad = -1;
+			err = errno;
+		}
+		if (!bad) {
+			free(s->temp);
+			s->temp = NULL;
+		}
+	}
+	sink_drop(s);
+	errno = err;
+	return bad;
+}

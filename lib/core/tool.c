@@ -1,0 +1,485 @@
+/* What every main does: options, inputs, output, provenance, progress, exit. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "num.h"
+#include "pool.h"
+#include "progress.h"
+#include "size.h"
+#include "tool.h"
+#include "writer.h"
+
+#ifndef MOETRACE_VERSION
+#define MOETRACE_VERSION "0"
+#endif
+
+/* The process has one tool; these are its, not the library's. */
+static struct {
+	struct opt_all all;
+	struct progress progress;
+	uint64_t jobs, max_bytes;
+	const char *zstd;
+	int help, version, debug, head_done, wrote;
+} self;
+
+int
+tool_tty(int fd)
+{
+	const char *fake = getenv("TRACE_FAKE_TTY");
+
+	return fake ? strchr(fake, '0' + fd) != NULL : isatty(fd);
+}
+
+static void
+options(struct tool *t)
+{
+	static struct opt common[] = {
+		{'o', "output", "FILE", OPT_STR, NULL, "write FILE, put in place when whole", 0, 0},
+		{'t', "text", NULL, OPT_FLAG, NULL, "write tables of text instead of frames", 0, 0},
+		{'z', "zstd", "N", OPT_STR, &self.zstd, "compress payloads, level N (3)", 0, 0},
+		{'j', "jobs", "N", OPT_U64, &self.jobs, "work in N threads, 0: one a core (1)", 0,
+		 1024},
+		{'s', "seed", "N", OPT_U64, NULL, "seed of the random numbers (1)", 0, INT64_MAX},
+		{'f', "force", NULL, OPT_FLAG, NULL, "fold sections of different models", 0, 0},
+		{0, "progress", NULL, OPT_FLAG, NULL, "show progress on a terminal", 0, 0},
+		{0, "keep-going", NULL, OPT_FLAG, NULL, "skip what is broken; the exit status is 2",
+		 0, 0},
+		{0, "max-bytes", "N", OPT_SIZE, &self.max_bytes, "refuse larger payloads (1G)", 1,
+		 0},
+		{0, "index", NULL, OPT_FLAG, NULL, "write an index frame before @end", 0, 0},
+		{0, "line-buffered", NULL, OPT_FLAG, NULL, "flush after every frame", 0, 0},
+		{0, "no-prog", NULL, OPT_FLAG, NULL, "leave no @prog line", 0, 0},
+		{'q', "quiet", NULL, OPT_FLAG, NULL, "no warnings", 0, 0},
+		{'v', "verbose", NULL, OPT_FLAG, NULL, "say more on stderr", 0, 0},
+		{'h', "help", NULL, OPT_FLAG, &self.help, "print this", 0, 0},
+		{0, "version", NULL, OPT_FLAG, &self.version, "print the version", 0, 0},
+	};
+	int frames = t->flags & (TOOL_TRACE | TOOL_RESULT), reads = !(t->flags & TOOL_NOIN);
+
+	for (const struct opt *o = t->opts; o && o->name; o++)
+		opt_add(&self.all, o);
+	for (size_t i = 0; i < LEN(common); i++) {
+		struct opt *o = &common[i];
+		int has = 1;
+
+		switch (o->letter) {
+		case 'o':
+			o->var = &t->output;
+			has = !(t->flags & TOOL_NOFRAME);
+			break;
+		case 't':
+			o->var = &t->text;
+			has = frames;
+			break;
+		case 'z':
+			has = frames;
+			break;
+		case 'j':
+			has = t->flags & TOOL_JOBS;
+			break;
+		case 's':
+			o->var = &t->seed;
+			has = t->flags & TOOL_SEED;
+			break;
+		case 'f':
+			o->var = &t->force;
+			has = t->flags & TOOL_FORCE;
+			break;
+		case 'q':
+			o->var = &t->quiet;
+			break;
+		case 'v':
+			o->var = &t->verbose;
+			break;
+		}
+		if (!strcmp(o->name, "progress")) {
+			o->var = &t->progress;
+			has = reads;
+		} else if (!strcmp(o->name, "keep-going")) {
+			o->var = &t->limits.keep_going;
+			has = reads;
+		} else if (!strcmp(o->name, "max-bytes")) {
+			has = reads;
+		} else if (!strcmp(o->name, "index")) {
+			o->var = &t->index;
+			has = t->flags & TOOL_TRACE;
+		} else if (!strcmp(o->name, "line-buffered")) {
+			o->var = &t->flush;
+			has = frames;
+		} else if (!strcmp(o->name, "no-prog")) {
+			o->var = &t->noprog;
+			has = frames;
+		}
+		if (has)
+			opt_add(&self.all, o);
+	}
+}
+
+/* With a standard descriptor closed, the next open would take its number. */
+static void
+hold_descriptors(void)
+{
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", (fd == 0 ? O_WRONLY : O_RDONLY));
+}
+
+static void
+drop_sink(void *s)
+{
+	sink_drop(s);
+}
+
+static struct sink *
+open_sink(const char *file)
+{
+	struct sink *s = sink_open(file);
+
+	if (!s)
+		die("%s:", file ? file : "standard output");
+	die_undo(drop_sink, s);
+	return s;
+}
+
+static int
+out_flags(const struct tool *t, int to_tty)
+{
+	int flags = 0;
+
+	if (t->text || (to_tty && t->flags & TOOL_RESULT))
+		flags |= TR_TEXT;
+	if (flags && to_tty)
+		flags |= TR_TTY;
+	if (flags && t->text)
+		flags |= TR_ALL;
+	if (t->flush)
+		flags |= TR_FLUSH;
+	if (t->noprog)
+		flags |= TR_NOPROG;
+	if (t->index)
+		flags |= TR_INDEX;
+	return flags;
+}
+
+static struct tr_out *
+make_out(struct tool *t, struct sink *s, int to_tty)
+{
+	struct tr_out *o = tr_create_sink(s, out_flags(t, to_tty), t->zstd);
+
+	if (!o || tr_prog(o, self.all.nargs, self.all.args) < 0)
+		die("no memory");
+	return o;
+}
+
+static void
+open_output(struct tool *t)
+{
+	int to_tty = (!t->output || !strcmp(t->output, "-")) && tool_tty(1);
+
+	if (t->flags & (TOOL_OWNOUT | TOOL_NOFRAME) && !(t->flags & TOOL_BYTES)) {
+		if (t->flags & TOOL_NOFRAME)
+			t->sink = open_sink(NULL);
+		return;
+	}
+	if (t->flags & TOOL_TRACE && to_tty && !t->text)
+		die("a trace is nothing for a terminal: give -o FILE, or -t for text");
+	t->sink = open_sink(t->output);
+	if (t->flags & (TOOL_TRACE | TOOL_RESULT))
+		t->out = make_out(t, t->sink, to_tty);
+}
+
+void
+tool_start(struct tool *t, int argc, char **argv)
+{
+	uint64_t level = 3;
+
+	hold_descriptors();
+	die_name = t->name;
+	self.all.name = t->name;
+	self.all.operands = t->operands;
+	self.all.what = t->what;
+	self.jobs = 1;
+	t->seed = t->seed ? t->seed : 1;
+	options(t);
+	opt_parse(&self.all, argc, argv);
+	if (self.version) {
+		char text[64];
+
+		snprintf(text, sizeof text, "%s (moetrace) %s\n", t->name, MOETRACE_VERSION);
+		die_help(text);
+	}
+	t->argc = argc;
+	t->argv = argv;
+	t->files = self.all.operand;
+	t->nfiles = self.all.noperand;
+	t->jobs = self.jobs ? (int)self.jobs : pool_cores();
+	if (self.zstd) {
+		if (*self.zstd && num_u64(self.zstd, 1, 19, &level) < 0)
+			die("--zstd %s: not a level from 1 to 19", self.zstd);
+		t->zstd = (int)level;
+	}
+	t->limits.max_bytes = self.max_bytes;
+	self.debug = getenv("TRACE_DEBUG") != NULL;
+	if (!(t->flags & TOOL_NOIN)) {
+		for (int i = 0; i < MAX(t->nfiles, 1); i++)
+			if ((!t->nfiles || !strcmp(t->files[i], "-")) && tool_tty(0))
+				die("standard input is a terminal: give a FILE or a pipe");
+		if (!(t->in = tr_openv(t->files, t->nfiles, &t->limits)))
+			die("no memory");
+		if (t->flags & TOOL_FOLD && !(t->head = tr_head_new()))
+			die("no memory");
+		progress_init(&self.progress, t->progress && !t->quiet && tool_tty(2));
+	}
+	open_output(t);
+}
+
+void
+tool_fail(struct tool *t)
+{
+	progress_end(&self.progress);
+	die("%s", tr_errstr(t->in));
+}
+
+_Noreturn static void
+fail_write(struct tool *t)
+{
+	if (errno == EPIPE)
+		die_silent();
+	die("%s:", t->output ? t->output : "standard output");
+}
+
+int
+tool_next(struct tool *t, struct tr_frame *f)
+{
+	int r;
+
+	for (;;) {
+		r = tr_next(t->in, f);
+		progress_tick(&self.progress, tr_done(t->in), tr_total(t->in));
+		if (r < 0)
+			tool_fail(t);
+		if (r == 0) {
+			progress_end(&self.progress);
+			return 0;
+		}
+		if (self.debug)
+			warn("frame %llu at byte %llu: @%s %llu bytes",
+			     (unsigned long long)f->number, (unsigned long long)f->offset, f->kind,
+			     (unsigned long long)f->bytes);
+		if (!t->head)
+			return 1;
+		r = tr_head_add(t->head, f, t->force);
+		if (r < 0) {
+			tr_fail(t->in, f, r, "%s", tr_head_errstr(t->head));
+			tool_fail(t);
+		}
+		if (r == 0)
+			return 1;
+	}
+}
+
+/* What went wrong in writing a frame: the disk, its payload, or we. */
+static void
+check_put(struct tool *t, const struct tr_frame *f, int r)
+{
+	self.wrote = 1;
+	if (r == 0)
+		return;
+	if (r == TR_EIO)
+		fail_write(t);
+	if ((r == TR_EENC || r == TR_ENOMEM || r == TR_ECOLS) && f->from)
+		die("%s", tr_errstr(f->from));
+	if (r == TR_ELIMIT)
+		die("@%s: its header or payload grows above the limits", f->kind);
+	die("@%s: cannot be written (%d)", f->kind, r);
+}
+
+static void
+put_head(struct tool *t)
+{
+	if (t->head && !self.head_done) {
+		self.head_done = 1;
+		check_put(t, tr_head_trace(t->head), tr_head_put(t->head, t->out));
+	}
+}
+
+void
+tool_put(struct tool *t, const struct tr_frame *f)
+{
+	put_head(t);
+	check_put(t, f, tr_put(t->out, f));
+}
+
+void
+tool_open(struct tool *t, struct tr_frame *trace)
+{
+	check_put(t, trace, tr_put(t->out, trace));
+}
+
+void
+tool_col(struct tool *t, const struct tr_frame *f, const char *name, struct tr_col *c)
+{
+	int r = tr_col(f, name, c);
+
+	if (r == 0)
+		tr_fail(t->in, f, TR_ECOLS, "@%s has no column %s", f->kind, name);
+	if (r <= 0)
+		tool_fail(t);
+}
+
+void
+tool_ids(struct tool *t, const struct tr_frame *f, struct tr_ids *ids)
+{
+	int r = tr_ids(f, ids);
+
+	if (r == 0)
+		tr_fail(t->in, f, TR_ECOLS, "@%s has no column ids", f->kind);
+	if (r <= 0)
+		tool_fail(t);
+}
+
+uint64_t
+tool_key(struct tool *t, const struct tr_frame *f, const char *key)
+{
+	uint64_t n = 0;
+	int r = tr_num(f, key, &n);
+
+	if (r <= 0) {
+		tr_fail(t->in, f, TR_EHEADER, "@%s: %s %s", f->kind, key,
+			r ? "is no number" : "is missing");
+		tool_fail(t);
+	}
+	return n;
+}
+
+const struct tr_sect *
+tool_section(struct tool *t)
+{
+	return t->head ? tr_head_section(t->head) : tr_section(t->in);
+}
+
+struct tr_out *
+tool_output(struct tool *t, const char *file)
+{
+	return make_out(t, open_sink(file), 0);
+}
+
+void
+tool_output_end(struct tool *t, struct tr_out *o)
+{
+	int r = tr_end(o);
+
+	if (r < 0)
+		fail_write(t);
+	struct sink *s = tr_out_sink(o);
+
+	die_keep(s);
+	if (sink_close(s) < 0)
+		fail_write(t);
+	tr_out_free(o);
+}
+
+int
+tool_end(struct tool *t)
+{
+	uint64_t lost = t->in ? tr_lost(t->in) : 0;
+
+	progress_end(&self.progress);
+	if (t->out) {
+		put_head(t);
+		if (tr_end(t->out) < 0)
+			fail_write(t);
+	}
+	if (t->sink) {
+		die_keep(t->sink);
+		if (sink_close(t->sink) < 0)
+			fail_write(t);
+	}
+	tr_out_free(t->out);
+	tr_head_free(t->head);
+	tr_free(t->in);
+	if (lost)
+		warn("%llu bytes were broken and are left out", (unsigned long long)lost);
+	return lost ? 2 : 0;
+}
+
+/* ---- whole files ---- */
+
+static int
+spool(const char *name)
+{
+	const char *dir = getenv("TMPDIR");
+	char buf[65536], path[4096];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof path, "%s/moetrace.XXXXXX", dir && *dir ? dir : "/tmp");
+	if ((fd = mkostemp(path, O_CLOEXEC)) < 0)
+		die("%s:", path);
+	unlink(path);
+	while ((n = read(0, buf, sizeof buf)) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			die("%s:", name);
+		for (ssize_t at = 0, w; at < n; at += w)
+			if ((w = write(fd, buf + at, (size_t)(n - at))) < 0)
+				die("%s:", path);
+	}
+	return fd;
+}
+
+void
+tool_slurp(struct tool_file *m, const char *file)
+{
+	int is_stdin = !file || !strcmp(file, "-");
+	struct stat st;
+	int fd;
+
+	memset(m, 0, sizeof *m);
+	m->name = is_stdin ? "standard input" : file;
+	m->p = (const unsigned char *)"";
+	if (is_stdin && tool_tty(0))
+		die("standard input is a terminal: give a FILE or a pipe");
+	fd = is_stdin ? 0 : open(file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		die("%s:", m->name);
+	if (S_ISDIR(st.st_mode)) {
+		errno = EISDIR;
+		die("%s:", m->name);
+	}
+	if (!S_ISREG(st.st_mode)) {
+		if (!is_stdin) {
+			dup2(fd, 0);
+			close(fd);
+		}
+		fd = spool(m->name);
+		if (fstat(fd, &st) < 0)
+			die("%s:", m->name);
+	}
+	m->n = (size_t)st.st_size;
+	if (m->n) {
+		void *p = mmap(NULL, m->n, PROT_READ, MAP_PRIVATE, fd, 0);
+
+		if (p == MAP_FAILED)
+			die("%s:", m->name);
+		m->p = p;
+		m->mapped = 1;
+	}
+	if (fd > 0)
+		close(fd);
+}
+
+void
+tool_unslurp(struct tool_file *m)
+{
+	if (m->mapped)
+		munmap((void *)m->p, m->n);
+	m->mapped = 0;
+}

@@ -1,0 +1,108 @@
+/*
+ * What all tools share: options, inputs, output, provenance, progress.  These
+ * functions die; they are for main and its helpers only.
+ *
+ *	int
+ *	main(int argc, char **argv)
+ *	{
+ *		static struct tool t = {"trace-x", "[FILE ...]", "says x", opts, TOOL_TRACE};
+ *		struct tr_frame f;
+ *
+ *		tool_start(&t, argc, argv);
+ *		while (tool_next(&t, &f))
+ *			tool_put(&t, &f);
+ *		return tool_end(&t);
+ *	}
+ */
+#ifndef TOOL_H
+#define TOOL_H
+
+#include "die.h"
+#include "moetrace.h"
+#include "opt.h"
+#include "sink.h"
+
+enum tool_flags {
+	TOOL_TRACE = 1,     /* writes a trace: refuses a terminal without -t */
+	TOOL_RESULT = 2,    /* writes result frames: text on a terminal */
+	TOOL_BYTES = 4,     /* writes something else, through t->sink */
+	TOOL_NOIN = 8,      /* reads no trace: operands are the tool's own affair */
+	TOOL_FOLD = 16,     /* folds all sections of all inputs into one */
+	TOOL_JOBS = 32,     /* has -j */
+	TOOL_SEED = 64,     /* has -s */
+	TOOL_FORCE = 128,   /* has -f */
+	TOOL_OWNOUT = 256,  /* has -o, but opens its outputs itself */
+	TOOL_NOFRAME = 512, /* no output at all but what it prints to t->sink */
+};
+
+struct tool {
+	const char *name;
+	const char *operands; /* "[FILE ...]" */
+	const char *what;     /* its .Nd line */
+	const struct opt *opts;
+	int flags;
+
+	/* filled by tool_start */
+	int argc;
+	char **argv;
+	char **files; /* operands */
+	int nfiles;
+	struct tr *in;        /* unless TOOL_NOIN */
+	struct tr_out *out;   /* TOOL_TRACE, TOOL_RESULT */
+	struct sink *sink;    /* TOOL_BYTES, and under out */
+	struct tr_head *head; /* TOOL_FOLD: what tool_next has folded */
+	const char *output;   /* -o */
+	struct tr_limits limits;
+	int jobs; /* -j, 1 by default, 0 became the cores */
+	int text, quiet, verbose, force, zstd, progress, noprog, flush, index;
+	uint64_t seed; /* -s, 1 by default */
+};
+
+/* Parse options (dies on wrong ones; serves --help and --version), open inputs
+ * and output, register provenance. */
+void tool_start(struct tool *t, int argc, char **argv);
+
+/* Next frame: 1, or 0 at the end.  Under TOOL_FOLD trace, prog and end frames
+ * are folded away and only content is handed out. */
+int tool_next(struct tool *t, struct tr_frame *f);
+
+/* Put a frame, dying if that fails.  Under TOOL_FOLD the folded head goes first. */
+void tool_put(struct tool *t, const struct tr_frame *f);
+
+/* Begin a section of one's own (converters): the trace frame, then provenance. */
+void tool_open(struct tool *t, struct tr_frame *trace);
+
+/* Die of an error of the reader, or of a library call on frame f. */
+_Noreturn void tool_fail(struct tool *t);
+
+/* A column or key that the tool cannot do without: dies, naming frame and it. */
+void tool_col(struct tool *t, const struct tr_frame *f, const char *name, struct tr_col *c);
+void tool_ids(struct tool *t, const struct tr_frame *f, struct tr_ids *ids);
+uint64_t tool_key(struct tool *t, const struct tr_frame *f, const char *key);
+
+/* One more output with the tool's flags and provenance, for tools that write
+ * several: FILE is put in place by tool_output_end. */
+struct tr_out *tool_output(struct tool *t, const char *file);
+void tool_output_end(struct tool *t, struct tr_out *o);
+
+/* What the current (or folded) @trace says. */
+const struct tr_sect *tool_section(struct tool *t);
+
+/* End section and file, check that all was written; the exit status, 2 if
+ * keep_going lost anything. */
+int tool_end(struct tool *t);
+
+int tool_tty(int fd); /* isatty, or what TRACE_FAKE_TTY says */
+
+/* Read all of a file or stdin ("-") for a reader of foreign formats: mapped
+ * where possible.  Dies naming the file.  An empty file has p "" and n 0. */
+struct tool_file {
+	const char *name;
+	const unsigned char *p;
+	size_t n;
+	int mapped;
+};
+void tool_slurp(struct tool_file *m, const char *file);
+void tool_unslurp(struct tool_file *m);
+
+#endif

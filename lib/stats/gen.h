@@ -1,0 +1,28 @@
+/*
+ * Synthetic routing: each pick is a draw from the layer's popularity (Zipf,
+ * permuted per layer), without the experts picked before it.  A row's picks
+ * depend on seed, batch, row and layer alone, so any shard gives the same.
+ */
+#ifndef GEN_H
+#define GEN_H
+
+#include <stdint.h>
+
+struct gen {
+	uint64_t seed;
+	uint32_t experts, k;
+	uint64_t *cum; /* cumulated integer weights by rank */
+};
+
+/* zipf: exponent, 0 is uniform.  0, or -1 without memory. */
+int gen_init(struct gen *g, uint64_t seed, uint32_t experts, uint32_t k, double zipf);
+void gen_free(struct gen *g);
+/* perm[rank] = expert of that layer; experts numbers. */
+void gen_layer(const struct gen *g, uint64_t layer, uint16_t *perm);
+/* k picks, best first, and their weights, descending, sum 1 before rounding. */
+void gen_row(const struct gen *g, const uint16_t *perm, uint64_t layer, uint64_t batch,
+	     uint64_t row, uint16_t *ids, float *w);
+/* A token id below 32768. */
+uint32_t gen_token(const struct gen *g, uint64_t batch, uint64_t row);
+
+#endif

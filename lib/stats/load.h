@@ -1,0 +1,14 @@
+/* Picks per expert, per layer. */
+#ifndef LOAD_H
+#define LOAD_H
+
+#include <stdint.h>
+
+#include "moetrace.h"
+
+/* n[e] += picks of expert e among the first k of each row; empty slots count
+ * nowhere.  dropped [rows][ids->k], or NULL: picks to leave out. */
+void load_count(const struct tr_ids *ids, uint32_t k, const uint8_t *dropped, uint32_t experts,
+		uint64_t *n);
+
+#endif

@@ -1,0 +1,22 @@
+#!/bin/sh
+# coact: symmetric, marginals on the diagonal, shards add up.
+. "${0%/*}/lib.sh"
+printf '@trace v=1 layers=1 experts=3 topk=3\n@route layer=0 rows=3 cols=ids:u8:3 bytes=9\n\0\2\1\1\1\377\2\0\377\n@end frames=1\n' >x
+is 'by hand: a repeat, an empty slot' '2,1,2 1,2,1 2,1,2' sh -c "coact -t x | sed 1d | cut -f4 | paste -sd' ' -"
+s=1
+while [ $s -le 20 ]; do
+	k=$((s % 9 + 1))
+	trace-gen --batches 4 --rows 64 --layers 2 --experts $((s * 19)) -k $k -s $s -o a
+	coact a -o whole
+	ok "seed $s: shards add up" sh -c 'rm -f p-*; trace-split -n 3 -o p- a
+		for f in p-*.trace; do coact "$f" -o "$f.co"; done; trace-sum p-*.co | trace-cmp - whole'
+	is "seed $s: symmetric, rows of k picks" "0 $((2 * 256 * k * k))" sh -c "coact -t a | awk -F '\t' 'NR > 1 {
+		n = split(\$4, c, \",\"); for (i = 1; i <= n; i++) { m[\$1, \$3 + 1, i] = c[i]; sum += c[i] } E = n }
+		END { for (x in m) { split(x, p, SUBSEP); bad += m[x] != m[p[1], p[3], p[2]] } print bad + 0, sum }'"
+	s=$((s + 1))
+done
+same 'norms of frames and of the trace' 'coact --norm pmi -t a' 'coact a | coact --norm pmi -t'
+is 'jaccard by hand' '1,0.3333333333333333,1' sh -c "coact --norm jaccard -t x | sed -n 2p | cut -f4"
+fails 2 'a norm is no sum' 'coact --norm pmi a | trace-sum' 'table'
+fails 2 'ids missing' "printf '@trace v=1 layers=1 experts=3 topk=1\n@route layer=0 rows=1 cols=w:f16:1 bytes=2\n\0\0\n@end frames=1\n' | coact" 'no column ids'
+done_testing

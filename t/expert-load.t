@@ -1,0 +1,22 @@
+#!/bin/sh
+# expert-load: picks per expert, empty slots and dropped picks.
+. "${0%/*}/lib.sh"
+{
+	printf '@trace v=1 layers=1 experts=3 topk=2\n'
+	printf '@route layer=0 rows=2 cols=ids:u8:2,dropped:u8:2 bytes=68\n\0\1\1\377'
+	head -c 60 /dev/zero
+	printf '\0\0\1\0\n@end frames=1\n'
+} >x
+is 'by hand' '1 2 0' sh -c "expert-load -t x | sed 1d | cut -f4 | paste -sd' ' -"
+is '--kept' '1 1 0' sh -c "expert-load --kept -t x | sed 1d | cut -f4 | paste -sd' ' -"
+s=1
+while [ $s -le 20 ]; do
+	trace-gen --batches 3 --rows 50 --layers 2 --experts $((s * 21)) -k 2 -s $s -o a
+	ok "seed $s: cat a a is twice a" \
+		sh -c 'cat a a | expert-load -o q && expert-load a -o c && trace-sum c c | trace-cmp - q'
+	is "seed $s: rows times k" 600 sh -c "expert-load -t a | awk '{ n += \$4 } END { print n }'"
+	s=$((s + 1))
+done
+is 'by batch' 6 sh -c "expert-load --by-batch a | grep -ac '^@count'"
+fails 2 'a result of another kind has no rows' 'topk-stats a | head -c 500 | expert-load' 'cut off'
+done_testing
