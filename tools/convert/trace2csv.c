@@ -8,22 +8,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../lib/stats/topktext.h"
 #include "num.h"
 #include "size.h"
 #include "tool.h"
 
-enum { PLAIN, DYNANDE };
+enum { PLAIN, DYNANDE, DYNANDE_TXT };
 
-static int dialect, all_layers;
+static int dialect, all_layers, compat;
 static uint64_t precision;
 static struct tr_list layers;
 
 static const struct opt opts[] = {
 	{'l', "layer", "LIST", OPT_LIST, &layers, "only these layers", 0, 0},
-	{0, "dialect", "plain|dynande", OPT_WORD, &dialect, "plain: true layers, shortest numbers",
-	 0, 0},
+	{0, "dialect", "plain|dynande|dynande-txt", OPT_WORD, &dialect,
+	 "plain: true layers, shortest numbers", 0, 0},
 	{0, "precision", "N", OPT_U64, &precision, "N significant digits; 9 reads back", 1, 17},
 	{0, "all-layers", NULL, OPT_FLAG, &all_layers, "dynande: layer after layer, true layer_id",
+	 0, 0},
+	{0, "compat", NULL, OPT_FLAG, &compat, "dynande-txt: \"1St token\", as the notebooks say",
 	 0, 0},
 	{0},
 };
@@ -173,13 +176,44 @@ rows(struct tool *t, struct tr_frame *f)
 	free(picks);
 }
 
+/* A histogram file of the notebooks out of a topk frame. */
+static void
+histogram(struct tool *t, const struct tr_frame *f, const struct tr_frame *trace)
+{
+	static int done;
+	struct topktext x = {.layer = tool_key(t, f, "layer"),
+			     .k = tool_key(t, f, "k"),
+			     .n_tokens = tool_key(t, f, "n_tokens"),
+			     .experts = (uint32_t)f->rows,
+			     .position = tr_get(trace, "position", TR_NONE),
+			     .seqs = tr_get(trace, "seqs", 0),
+			     .seqlen = tr_get(trace, "seqlen", 0),
+			     .title = compat};
+	struct tr_col n;
+
+	if (!tr_list_has(&layers, x.layer))
+		return;
+	if (dialect == PLAIN)
+		die("@topk: --dialect dynande or dynande-txt writes histograms, -t of topk-stats "
+		    "tables");
+	if (done++)
+		die("several histograms: a file holds one, choose by -k and -l of topk-stats");
+	tool_col(t, f, "n", &n);
+	if (n.type != TR_U64 || n.width != 1)
+		die("@topk without n:u64");
+	x.n = n.data;
+	if ((dialect == DYNANDE ? topktext_csv : topktext_txt)(t->sink, &x) < 0)
+		die("%s:", t->output ? t->output : "standard output");
+}
+
 int
 main(int argc, char **argv)
 {
 	static struct tool t = {"trace2csv", "[FILE ...]", "writes a trace as dense CSV", opts,
 				TOOL_BYTES};
-	struct tr_frame f;
+	static struct tr_frame f, trace;
 	uint64_t experts = 0;
+	int topk = 0;
 
 	tool_start(&t, argc, argv);
 	while (tool_next(&t, &f)) {
@@ -188,12 +222,23 @@ main(int argc, char **argv)
 				die("sections of %llu and %llu experts do not fit one table",
 				    (unsigned long long)experts,
 				    (unsigned long long)tool_section(&t)->experts);
-			if (!experts)
-				header(&t);
 			experts = tool_section(&t)->experts;
+			trace = f;
 		}
-		if (!strcmp(f.kind, "route"))
+		if (!strcmp(f.kind, "topk")) {
+			histogram(&t, &f, &trace);
+			topk = 1;
+		}
+		if (!strcmp(f.kind, "route")) {
+			if (dialect == DYNANDE_TXT)
+				die("@route: --dialect dynande-txt writes histograms, of topk "
+				    "frames");
+			if (!zeros)
+				header(&t);
 			rows(&t, &f);
+		}
 	}
+	if (!zeros && !topk)
+		header(&t);
 	return tool_end(&t);
 }
