@@ -246,8 +246,8 @@ tool_fail(struct tool *t)
 	die("%s", tr_errstr(t->in));
 }
 
-_Noreturn static void
-fail_write(struct tool *t)
+void
+tool_broken(struct tool *t)
 {
 	if (errno == EPIPE)
 		die_silent();
@@ -292,7 +292,7 @@ check_put(struct tool *t, const struct tr_frame *f, int r)
 	if (r == 0)
 		return;
 	if (r == TR_EIO)
-		fail_write(t);
+		tool_broken(t);
 	if ((r == TR_EENC || r == TR_ENOMEM || r == TR_ECOLS) && f->from)
 		die("%s", tr_errstr(f->from));
 	if (r == TR_ELIMIT)
@@ -376,12 +376,12 @@ tool_output_end(struct tool *t, struct tr_out *o)
 	int r = tr_end(o);
 
 	if (r < 0)
-		fail_write(t);
+		tool_broken(t);
 	struct sink *s = tr_out_sink(o);
 
 	die_keep(s);
 	if (sink_close(s) < 0)
-		fail_write(t);
+		tool_broken(t);
 	tr_out_free(o);
 }
 
@@ -394,12 +394,12 @@ tool_end(struct tool *t)
 	if (t->out) {
 		put_head(t);
 		if (tr_end(t->out) < 0)
-			fail_write(t);
+			tool_broken(t);
 	}
 	if (t->sink) {
 		die_keep(t->sink);
 		if (sink_close(t->sink) < 0)
-			fail_write(t);
+			tool_broken(t);
 	}
 	tr_out_free(t->out);
 	tr_head_free(t->head);

@@ -75,6 +75,9 @@ void tool_open(struct tool *t, struct tr_frame *trace);
 /* Die of an error of the reader, or of a library call on frame f. */
 _Noreturn void tool_fail(struct tool *t);
 
+/* Die of a failed write to t->sink; without a word if its reader has gone. */
+_Noreturn void tool_broken(struct tool *t);
+
 /* A column or key that the tool cannot do without: dies, naming frame and it. */
 void tool_col(struct tool *t, const struct tr_frame *f, const char *name, struct tr_col *c);
 void tool_ids(struct tool *t, const struct tr_frame *f, struct tr_ids *ids);

@@ -40,7 +40,7 @@ static void
 put(struct tool *t, const char *p, size_t n)
 {
 	if (sink_put(t->sink, p, n) < 0)
-		die("%s:", t->output ? t->output : "standard output");
+		tool_broken(t);
 }
 
 static void
@@ -203,7 +203,7 @@ histogram(struct tool *t, const struct tr_frame *f, const struct tr_frame *trace
 		die("@topk without n:u64");
 	x.n = n.data;
 	if ((dialect == DYNANDE ? topktext_csv : topktext_txt)(t->sink, &x) < 0)
-		die("%s:", t->output ? t->output : "standard output");
+		tool_broken(t);
 }
 
 int
