@@ -3,7 +3,10 @@
 
 # First of all, since what is found below depends on it.
 ifneq ($(filter deps,$(MAKECMDGOALS)),)
-$(info $(shell .ci/deps || echo "deps: failed"))
+$(info $(shell .ci/deps))
+ifneq ($(.SHELLSTATUS),0)
+$(error deps: could not install what is missing)
+endif
 endif
 
 PREFIX ?= /usr/local

@@ -1,0 +1,53 @@
+#!/bin/sh
+# What every tool owes: help, version, one line when used wrongly; what every
+# tool that reads a trace owes: refusal of anything broken, and honest I/O.
+# FULL=1 tries every cut and every bit, else every 97th.
+. "${0%/*}/lib.sh"
+trace-gen --rows 3 --layers 1 --experts 8 --tokens -o small
+: >empty
+mkdir dir
+for path in "$BUILD"/bin/*; do
+	name=$(basename "$path")
+	is "$name --help names it" "$name:" sh -c "$name --help | head -n 1 | cut -d' ' -f1"
+	ok "$name --version" "$name" --version
+	fails 2 "$name: a wrong option" "$name --no-such-option" '^usage: '
+	[ "$name" = moetrace ] || fails 2 "$name: an abbreviated option" "$name --versio" '^usage: '
+	"$name" --help >help
+	case $name in
+	trace-join | trace-merge | trace-sort) ;; # read traces by a door of their own
+	*) grep -q -- '--keep-going' help || continue ;;
+	esac
+	extra='' stdin=
+	case $name in
+	trace-merge) stdin=- ;;
+	trace-split) extra='-n 2 -o p-' ;;
+	plot-*) extra='--script' ;;
+	esac
+	for bad in nope dir empty; do
+		fails 2 "$name: $bad" "$name $extra $bad" "$bad: "
+	done
+	fails 2 "$name: text" "trace-filter -t small | $name $extra $stdin" 'give -t to the last tool only'
+	fails 2 "$name: a terminal to read from" "TRACE_FAKE_TTY=0 $name $extra $stdin" 'terminal'
+	fails 2 "$name: closed input" "$name $extra $stdin <&-" 'Bad file descriptor'
+	grep -q -- --zstd help && fails 2 "$name: a level that is none" "$name $extra --zstd=x small" "not a level"
+	ok "$name: cuts and flips" "$BUILD/t/flip" "${FULL:-97}" small "$name" $extra $stdin
+	if $name $extra small >out 2>err; then
+		[ -s out ] && fails 2 "$name: full disk" "$name $extra small >/dev/full" 'No space'
+		[ -s out ] && {
+			($name $extra small 2>pipe.err; echo $? >rc) | head -c 1 >/dev/null
+			is "$name: a reader that goes is no news" '' cat pipe.err
+		}
+		grep -q -- '--output' help && [ "$name" != trace-split ] && {
+			echo old >there
+			$name $extra -o there empty 2>/dev/null
+			is "$name: -o leaves the old file when it fails" old cat there
+			fails 2 "$name: -o into no folder" "$name $extra -o no/where small" 'no/where'
+			is "$name: nothing is left beside it" '' sh -c 'ls | grep "there\.\|where"'
+		}
+	fi
+	grep -q -- '--jobs' help && same "$name: -j 0 is every core" "$name $extra small" "$name $extra -j 0 small"
+done
+same 'a relative name with a blank, a leading dash' 'cp small "./-a b" && trace-check "./-a b" && trace-filter --no-prog -- "-a b"' 'trace-filter small --no-prog'
+is 'bytes skipped are told' 'trace-filter: 101 bytes were broken and are left out' \
+	sh -c '{ head -n 1 small; head -c 100 /dev/zero; echo; tail -n +2 small; } >hurt; trace-filter --keep-going -o saved hurt; trace-check saved'
+done_testing
