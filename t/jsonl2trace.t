@@ -32,8 +32,8 @@ same 'a record of a batch that was there goes on counting its rows' \
 rec='{"layer": 0, "batch_id": 0, "topk_experts": [[0, 1]'
 fails 2 'an id beyond --experts names file, line and token' \
 	"printf '%s, [2, 4]]}\n' '$rec' >x.jsonl; jsonl2trace --experts 4 x.jsonl" 'x\.jsonl:1: token 1: expert 4'
-fails 2 'an id that is no integer' "echo '$rec, [1.5]]}' | jsonl2trace" '^jsonl2trace: -:1:[0-9]+: topk_experts'
-fails 2 'bad JSON: line and column' "printf '%s]}\n{\"layer\": 0,, }\n' '$rec' | jsonl2trace" '^jsonl2trace: -:2:13: '
+fails 2 'an id that is no integer' "echo '$rec, [1.5]]}' | jsonl2trace" '^jsonl2trace: standard input:1:[0-9]+: topk_experts'
+fails 2 'bad JSON: line and column' "printf '%s]}\n{\"layer\": 0,, }\n' '$rec' | jsonl2trace" '^jsonl2trace: standard input:2:13: '
 fails 2 'behind a taken array the column is right' "echo '$rec], x}' | jsonl2trace" ':1:55: '
 fails 2 'no layer' "echo '{\"topk_experts\": [[1]]}' | jsonl2trace --dialect moe-balance" 'layer'
 fails 2 'origin_rows of another length' "echo '$rec], \"origin_rows\": [1, 2]}' | jsonl2trace" 'origin_rows'

@@ -20,6 +20,7 @@ for path in "$BUILD"/bin/*; do
 	extra='' stdin=
 	case $name in
 	trace-merge) stdin=- ;;
+	trace-cmp) extra=small stdin=- ;;
 	trace-split) extra='-n 2 -o p-' ;;
 	plot-*) extra='--script' ;;
 	esac

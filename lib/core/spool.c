@@ -29,13 +29,24 @@ write_all(int fd, const unsigned char *p, size_t n)
 	return 0;
 }
 
+int
+spool_temp(void)
+{
+	const char *dir = getenv("TMPDIR");
+	char path[4096];
+	int fd;
+
+	snprintf(path, sizeof path, "%s/moetrace.XXXXXX", dir && *dir ? dir : "/tmp");
+	if ((fd = mkostemp(path, O_CLOEXEC)) >= 0)
+		unlink(path);
+	return fd;
+}
+
 /* fd itself if it is a regular file, else a copy of what it holds; -1. */
 static int
 copy(int fd)
 {
-	const char *dir = getenv("TMPDIR");
 	unsigned char *block;
-	char path[4096];
 	struct stat st;
 	ssize_t n = 0;
 	int to, err;
@@ -48,10 +59,8 @@ copy(int fd)
 		errno = EISDIR;
 		return -1;
 	}
-	snprintf(path, sizeof path, "%s/moetrace.XXXXXX", dir && *dir ? dir : "/tmp");
-	if ((to = mkostemp(path, O_CLOEXEC)) < 0)
+	if ((to = spool_temp()) < 0)
 		return -1;
-	unlink(path);
 	if (!(block = malloc(BLOCK))) {
 		close(to);
 		return -1;
@@ -80,7 +89,7 @@ spool_open(struct spool *s, const char *file)
 	int std = !strcmp(file, "-"), fd = std ? 0 : open(file, O_RDONLY | O_CLOEXEC), whole;
 	off_t base;
 
-	s->name = file;
+	s->file = s->name = file;
 	s->fd = -1;
 	if (fd < 0)
 		return -1;

@@ -5,11 +5,15 @@
 #include "rows.h"
 
 struct spool {
+	const char *file; /* the operand */
 	const char *name; /* what tr_openv opens, each time from the start */
 	int fd;           /* the same bytes, for spool_frame */
 	uint64_t base;    /* where they start there */
 	char path[32];
 };
+
+/* A new unlinked file in $TMPDIR, the caller's to close; -1: errno says why. */
+int spool_temp(void);
 
 /* Make an operand ("-": standard input) fit to be read twice: a regular file
  * stays where it is, of others all is put into an unlinked file in $TMPDIR.

@@ -23,7 +23,7 @@
 static struct {
 	struct opt_all all;
 	struct progress progress;
-	uint64_t jobs, max_bytes;
+	uint64_t jobs, max_bytes, lost;
 	const char *zstd;
 	int help, version, debug, head_done, wrote;
 } self;
@@ -100,7 +100,7 @@ options(struct tool *t)
 		}
 		if (!strcmp(o->name, "progress")) {
 			o->var = &t->progress;
-			has = reads;
+			has = reads && !(t->flags & TOOL_OWNIN);
 		} else if (!strcmp(o->name, "keep-going")) {
 			o->var = &t->limits.keep_going;
 			has = reads;
@@ -194,6 +194,41 @@ open_output(struct tool *t)
 		t->out = make_out(t, t->sink, to_tty);
 }
 
+static void
+refuse_terminal(const char *file)
+{
+	if (!strcmp(file, "-") && tool_tty(0))
+		die("standard input is a terminal: give a FILE or a pipe");
+}
+
+struct tr *
+tool_reader(struct tool *t, char **files, int n)
+{
+	struct tr *r;
+
+	for (int i = 0; i < MAX(n, 1); i++)
+		refuse_terminal(n ? files[i] : "-");
+	if (!(r = tr_openv(files, n, &t->limits)))
+		die("no memory");
+	return r;
+}
+
+void
+tool_reader_end(struct tool *t, struct tr *r)
+{
+	if (r)
+		self.lost += tr_lost(r);
+	tr_free(r);
+}
+
+void
+tool_spool(struct spool *s, const char *file)
+{
+	refuse_terminal(file);
+	if (spool_open(s, file) < 0)
+		die("%s:", strcmp(file, "-") ? file : "standard input");
+}
+
 void
 tool_start(struct tool *t, int argc, char **argv)
 {
@@ -226,12 +261,8 @@ tool_start(struct tool *t, int argc, char **argv)
 	}
 	t->limits.max_bytes = self.max_bytes;
 	self.debug = getenv("TRACE_DEBUG") != NULL;
-	if (!(t->flags & TOOL_NOIN)) {
-		for (int i = 0; i < MAX(t->nfiles, 1); i++)
-			if ((!t->nfiles || !strcmp(t->files[i], "-")) && tool_tty(0))
-				die("standard input is a terminal: give a FILE or a pipe");
-		if (!(t->in = tr_openv(t->files, t->nfiles, &t->limits)))
-			die("no memory");
+	if (!(t->flags & (TOOL_NOIN | TOOL_OWNIN))) {
+		t->in = tool_reader(t, t->files, t->nfiles);
 		if (t->flags & TOOL_FOLD && !(t->head = tr_head_new()))
 			die("no memory");
 		progress_init(&self.progress, t->progress && !t->quiet && tool_tty(2));
@@ -388,8 +419,6 @@ tool_output_end(struct tool *t, struct tr_out *o)
 int
 tool_end(struct tool *t)
 {
-	uint64_t lost = t->in ? tr_lost(t->in) : 0;
-
 	progress_end(&self.progress);
 	if (t->out) {
 		put_head(t);
@@ -403,83 +432,56 @@ tool_end(struct tool *t)
 	}
 	tr_out_free(t->out);
 	tr_head_free(t->head);
-	tr_free(t->in);
-	if (lost)
-		warn("%llu bytes were broken and are left out", (unsigned long long)lost);
-	return lost ? 2 : 0;
+	tool_reader_end(t, t->in);
+	if (self.lost)
+		warn("%llu bytes were broken and are left out", (unsigned long long)self.lost);
+	return self.lost ? 2 : 0;
 }
 
 /* ---- whole files ---- */
 
-static int
-spool(const char *name)
+int
+tool_fd(const char **file)
 {
-	const char *dir = getenv("TMPDIR");
-	char buf[65536], path[4096];
-	ssize_t n;
-	int fd;
+	int fd = 0;
 
-	snprintf(path, sizeof path, "%s/moetrace.XXXXXX", dir && *dir ? dir : "/tmp");
-	if ((fd = mkostemp(path, O_CLOEXEC)) < 0)
-		die("%s:", path);
-	unlink(path);
-	while ((n = read(0, buf, sizeof buf)) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			die("%s:", name);
-		for (ssize_t at = 0, w; at < n; at += w)
-			if ((w = write(fd, buf + at, (size_t)(n - at))) < 0)
-				die("%s:", path);
-	}
+	refuse_terminal(*file);
+	if (!strcmp(*file, "-"))
+		*file = "standard input";
+	else if ((fd = open(*file, O_RDONLY | O_CLOEXEC)) < 0)
+		die("%s:", *file);
 	return fd;
 }
 
 void
 tool_slurp(struct tool_file *m, const char *file)
 {
-	int is_stdin = !file || !strcmp(file, "-");
+	struct spool s;
 	struct stat st;
-	int fd;
 
 	memset(m, 0, sizeof *m);
-	m->name = is_stdin ? "standard input" : file;
 	m->p = (const unsigned char *)"";
-	if (is_stdin && tool_tty(0))
-		die("standard input is a terminal: give a FILE or a pipe");
-	fd = is_stdin ? 0 : open(file, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
+	tool_spool(&s, file ? file : "-");
+	m->name = strcmp(s.file, "-") ? s.file : "standard input";
+	if (fstat(s.fd, &st) < 0)
 		die("%s:", m->name);
-	if (S_ISDIR(st.st_mode)) {
-		errno = EISDIR;
-		die("%s:", m->name);
-	}
-	if (!S_ISREG(st.st_mode)) {
-		if (!is_stdin) {
-			dup2(fd, 0);
-			close(fd);
-		}
-		fd = spool(m->name);
-		if (fstat(fd, &st) < 0)
-			die("%s:", m->name);
-	}
-	m->n = (size_t)st.st_size;
+	m->skip = s.base;
+	m->n = (uint64_t)st.st_size > s.base ? (size_t)st.st_size - s.base : 0;
 	if (m->n) {
-		void *p = mmap(NULL, m->n, PROT_READ, MAP_PRIVATE, fd, 0);
+		void *p = mmap(NULL, m->n + m->skip, PROT_READ, MAP_PRIVATE, s.fd, 0);
 
 		if (p == MAP_FAILED)
 			die("%s:", m->name);
-		m->p = p;
+		m->p = (unsigned char *)p + m->skip;
 		m->mapped = 1;
 	}
-	if (fd > 0)
-		close(fd);
+	spool_close(&s);
 }
 
 void
 tool_unslurp(struct tool_file *m)
 {
 	if (m->mapped)
-		munmap((void *)m->p, m->n);
+		munmap((void *)(m->p - m->skip), m->n + m->skip);
 	m->mapped = 0;
 }

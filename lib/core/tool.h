@@ -21,12 +21,14 @@
 #include "moetrace.h"
 #include "opt.h"
 #include "sink.h"
+#include "spool.h"
 
 enum tool_flags {
 	TOOL_TRACE = 1,     /* writes a trace: refuses a terminal without -t */
 	TOOL_RESULT = 2,    /* writes result frames: text on a terminal */
 	TOOL_BYTES = 4,     /* writes something else, through t->sink */
 	TOOL_NOIN = 8,      /* reads no trace: operands are the tool's own affair */
+	TOOL_OWNIN = 1024,  /* reads traces, but opens them itself by tool_reader */
 	TOOL_FOLD = 16,     /* folds all sections of all inputs into one */
 	TOOL_JOBS = 32,     /* has -j */
 	TOOL_SEED = 64,     /* has -s */
@@ -47,7 +49,7 @@ struct tool {
 	char **argv;
 	char **files; /* operands */
 	int nfiles;
-	struct tr *in;        /* unless TOOL_NOIN */
+	struct tr *in;        /* unless TOOL_NOIN, TOOL_OWNIN */
 	struct tr_out *out;   /* TOOL_TRACE, TOOL_RESULT */
 	struct sink *sink;    /* TOOL_BYTES, and under out */
 	struct tr_head *head; /* TOOL_FOLD: what tool_next has folded */
@@ -61,6 +63,13 @@ struct tool {
 /* Parse options (dies on wrong ones; serves --help and --version), open inputs
  * and output, register provenance. */
 void tool_start(struct tool *t, int argc, char **argv);
+
+/* A reader over n operands (0: standard input) with the tool's limits; refuses
+ * a terminal.  tool_reader_end frees it and adds what it lost to what tool_end tells. */
+struct tr *tool_reader(struct tool *t, char **files, int n);
+void tool_reader_end(struct tool *t, struct tr *r);
+/* The same for an operand that is read twice. */
+void tool_spool(struct spool *s, const char *file);
 
 /* Next frame: 1, or 0 at the end.  Under TOOL_FOLD trace, prog and end frames
  * are folded away and only content is handed out. */
@@ -97,12 +106,15 @@ int tool_end(struct tool *t);
 
 int tool_tty(int fd); /* isatty, or what TRACE_FAKE_TTY says */
 
+/* Open an operand for a reader of text; it becomes "standard input" where it is "-". */
+int tool_fd(const char **file);
+
 /* Read all of a file or stdin ("-") for a reader of foreign formats: mapped
  * where possible.  Dies naming the file.  An empty file has p "" and n 0. */
 struct tool_file {
 	const char *name;
 	const unsigned char *p;
-	size_t n;
+	size_t n, skip;
 	int mapped;
 };
 void tool_slurp(struct tool_file *m, const char *file);

@@ -77,16 +77,12 @@ own(const char *p, size_t n, uint64_t line)
 }
 
 static void
-spool_open(void)
+spool_records(void)
 {
-	const char *dir = getenv("TMPDIR");
 	struct tr_frame f;
-	char name[4096];
 
-	snprintf(name, sizeof name, "%s/jsonl2trace.XXXXXX", dir && *dir ? dir : "/tmp");
-	if ((spool_fd = mkostemp(name, O_CLOEXEC)) < 0)
-		die("%s:", name);
-	unlink(name);
+	if ((spool_fd = spool_temp()) < 0)
+		die("$TMPDIR:");
 	if (!(spool = tr_create(spool_fd, TR_NOPROG, 0)))
 		die("no memory");
 	tr_new(&f, "trace");
@@ -200,12 +196,10 @@ read_lines(void)
 {
 	struct json_split *s;
 	uint64_t line;
-	int rc, fd = 0;
+	int rc, fd = tool_fd(&file);
 	size_t n;
 	char *p;
 
-	if (strcmp(file, "-") && (fd = open(file, O_RDONLY | O_CLOEXEC)) < 0)
-		die("%s:", file);
 	if (!(s = json_split_open(fd, NULL, max_record)))
 		die("no memory");
 	while ((rc = json_split_next(s, &p, &n, &line)) > 0) {
@@ -217,7 +211,7 @@ read_lines(void)
 			if (experts && topk && layers.n)
 				head(experts, topk, &layers);
 			else
-				spool_open();
+				spool_records();
 		}
 		if (records)
 			record(p, n, line);

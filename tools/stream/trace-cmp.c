@@ -16,7 +16,7 @@ static struct tool t = {.name = "trace-cmp",
 			.operands = "A B",
 			.what = "compare two traces",
 			.opts = opts,
-			.flags = TOOL_NOIN | TOOL_NOFRAME};
+			.flags = TOOL_OWNIN | TOOL_NOFRAME};
 
 struct side {
 	const char *name;
@@ -129,9 +129,8 @@ main(int argc, char **argv)
 		die("standard input cannot be both");
 	a.name = t.files[0];
 	b.name = t.files[1];
-	if (!(a.in = tr_openv(&t.files[0], 1, &t.limits)) ||
-	    !(b.in = tr_openv(&t.files[1], 1, &t.limits)))
-		die("no memory");
+	a.in = tool_reader(&t, &t.files[0], 1);
+	b.in = tool_reader(&t, &t.files[1], 1);
 	for (;;) {
 		advance(&a);
 		advance(&b);
@@ -150,7 +149,7 @@ main(int argc, char **argv)
 		compare_keys(&b, &a);
 		compare_cols(&a, &b);
 	}
-	tr_free(a.in);
-	tr_free(b.in);
+	tool_reader_end(&t, a.in);
+	tool_reader_end(&t, b.in);
 	return tool_end(&t);
 }

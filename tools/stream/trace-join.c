@@ -17,7 +17,7 @@ static struct tool t = {
 	.operands = "[FILE ...]",
 	.what = "make one section of many",
 	.opts = opts,
-	.flags = TOOL_TRACE | TOOL_NOIN | TOOL_FORCE,
+	.flags = TOOL_TRACE | TOOL_OWNIN | TOOL_FORCE,
 };
 
 static struct tr_head *head;
@@ -30,16 +30,6 @@ next(struct tr_frame *f)
 
 	if (r < 0)
 		die("%s", tr_errstr(in));
-	return r;
-}
-
-static struct tr *
-start(char **files, int n)
-{
-	struct tr *r = tr_openv(files, n, &t.limits);
-
-	if (!r)
-		die("no memory");
 	return r;
 }
 
@@ -104,19 +94,16 @@ main(int argc, char **argv)
 	names = xcalloc((size_t)n, sizeof *names);
 	spool = xcalloc((size_t)n, sizeof *spool);
 	for (int i = 0; i < n; i++) {
-		if (!strcmp(files[i], "-") && tool_tty(0))
-			die("standard input is a terminal: give a FILE or a pipe");
-		if (spool_open(&spool[i], files[i]) < 0)
-			die("%s:", strcmp(files[i], "-") ? files[i] : "standard input");
+		tool_spool(&spool[i], files[i]);
 		names[i] = (char *)spool[i].name;
 		if (spool[i].name == files[i] && spool[i].fd)
 			spool_close(&spool[i]); /* it can be opened again */
 	}
 	if (!(head = tr_head_new()))
 		die("no memory");
-	in = start(names, n);
+	in = tool_reader(&t, names, n);
 	sections = fold();
-	tr_free(in);
+	tool_reader_end(&t, in);
 	for (int i = 0; i < n; i++)
 		if (spool[i].fd >= 0 && spool_rewind(&spool[i]) < 0)
 			die("%s:", names[i]);
@@ -129,7 +116,7 @@ main(int argc, char **argv)
 			die_silent();
 		die(errno ? "the joined head:" : "the joined head is too long");
 	}
-	in = start(names, n);
+	in = tool_reader(&t, names, n);
 	join();
 	tr_free(in);
 	for (int i = 0; i < n; i++)

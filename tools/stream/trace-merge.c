@@ -19,7 +19,7 @@ static struct tool t = {
 	.operands = "FILE ...",
 	.what = "merge traces by batch",
 	.opts = opts,
-	.flags = TOOL_TRACE | TOOL_NOIN | TOOL_FORCE,
+	.flags = TOOL_TRACE | TOOL_OWNIN | TOOL_FORCE,
 };
 
 struct key {
@@ -265,8 +265,7 @@ main(int argc, char **argv)
 		die("no memory");
 	ins = xcalloc((size_t)t.nfiles, sizeof *ins);
 	for (int i = 0; i < t.nfiles; i++)
-		if (!(ins[i].in = tr_openv(&t.files[i], 1, &t.limits)))
-			die("no memory");
+		ins[i].in = tool_reader(&t, &t.files[i], 1);
 	for (int i = 0; i < t.nfiles; i++)
 		advance(&ins[i]); /* folds @trace and @prog on its way */
 	if (tr_key(tr_head_trace(head), "order", &order) && strcmp(order, "batch,layer"))
@@ -289,7 +288,7 @@ main(int argc, char **argv)
 	for (int i = 0; i < t.nfiles; i++) {
 		release(&ins[i]);
 		free(ins[i].held);
-		tr_free(ins[i].in);
+		tool_reader_end(&t, ins[i].in);
 	}
 	tr_head_free(head);
 	return tool_end(&t);

@@ -24,7 +24,7 @@ static struct tool t = {
 	.operands = "[FILE ...]",
 	.what = "bring the frames of a trace into order",
 	.opts = opts,
-	.flags = TOOL_TRACE | TOOL_NOIN,
+	.flags = TOOL_TRACE | TOOL_OWNIN,
 };
 
 static struct place {
@@ -118,14 +118,10 @@ sort_file(const char *file)
 	struct tr *in;
 	int r;
 
-	if (!strcmp(file, "-") && tool_tty(0))
-		die("standard input is a terminal: give a FILE or a pipe");
-	if (spool_open(&s, file) < 0)
-		die("%s:", strcmp(file, "-") ? file : "standard input");
+	tool_spool(&s, file);
 	char *name = (char *)s.name;
 
-	if (!(in = tr_openv(&name, 1, &t.limits)))
-		die("no memory");
+	in = tool_reader(&t, &name, 1);
 	while ((r = tr_next(in, &f)) > 0) {
 		int end = !strcmp(f.kind, "end");
 
@@ -140,7 +136,7 @@ sort_file(const char *file)
 	}
 	if (r < 0)
 		die("%s", tr_errstr(in));
-	tr_free(in);
+	tool_reader_end(&t, in);
 	spool_close(&s);
 }
 
