@@ -774,31 +774,34 @@ tr_col(const struct tr_frame *f, const char *name, struct tr_col *c)
 	return 0;
 }
 
-/* The first element outside 0 .. experts-1 and not all ones, or TR_NONE.
- * A block at a time without a branch inside, so that it runs by vectors. */
-#define FIND_BAD(NAME, TYPE, ONES)                                                     \
-	static uint64_t NAME(const TYPE *p, uint64_t n, uint64_t experts)              \
-	{                                                                              \
-		TYPE lim = (TYPE)experts;                                              \
-                                                                                       \
-		for (uint64_t i = 0; i < n;) {                                         \
-			uint64_t end = MIN(n, i + 4096);                               \
-			TYPE any = 0;                                                  \
-                                                                                       \
-			for (uint64_t k = i; k < end; k++)                             \
-				any |= (TYPE)((p[k] >= lim) & (p[k] != (TYPE)(ONES))); \
-			if (any)                                                       \
-				for (; i < end; i++)                                   \
-					if (p[i] >= lim && p[i] != (TYPE)(ONES))       \
-						return i;                              \
-			i = end;                                                       \
-		}                                                                      \
-		return TR_NONE;                                                        \
+/* The first element outside 0 .. experts-1 and not all ones, or TR_NONE.  One
+ * more than all ones is 0, so the greatest of id + 1 tells of a block; the
+ * compiler makes vectors of a loop whose length it knows. */
+#define FIND_BAD(NAME, TYPE)                                              \
+	static uint64_t NAME(const TYPE *p, uint64_t n, uint64_t experts) \
+	{                                                                 \
+		uint64_t i = 0;                                           \
+                                                                          \
+		for (; i + 1024 <= n; i += 1024) {                        \
+			TYPE top = 0;                                     \
+                                                                          \
+			for (int k = 0; k < 1024; k++) {                  \
+				TYPE x = (TYPE)(p[i + (uint64_t)k] + 1);  \
+                                                                          \
+				top = x > top ? x : top;                  \
+			}                                                 \
+			if (top > experts)                                \
+				break;                                    \
+		}                                                         \
+		for (; i < n; i++)                                        \
+			if ((TYPE)(p[i] + 1) > experts)                   \
+				return i;                                 \
+		return TR_NONE;                                           \
 	}
-FIND_BAD(find8, uint8_t, UINT8_MAX)
-FIND_BAD(find16, uint16_t, UINT16_MAX)
-FIND_BAD(find32, uint32_t, UINT32_MAX)
-FIND_BAD(find64, uint64_t, UINT64_MAX)
+FIND_BAD(find8, uint8_t)
+FIND_BAD(find16, uint16_t)
+FIND_BAD(find32, uint32_t)
+FIND_BAD(find64, uint64_t)
 
 int
 tr_ids(const struct tr_frame *f, struct tr_ids *ids)

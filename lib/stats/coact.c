@@ -1,8 +1,11 @@
 /*
  * Plain increments into the lower or upper triangle as the picks come (which
  * of the two does not matter: both are added in the end), 32 bits a counter,
- * emptied before they can overflow.  Sorting the picks or counting by bit
- * matrices was slower at every size measured.
+ * emptied before they can overflow.  Two things are not counted at all: a row
+ * that repeats an expert leaves a trace on the diagonal, so a block is looked
+ * at once and counted again with care; and of rows that do not, each pick of
+ * an expert has k - 1 partners, so its own number is a sum over its line.
+ * Sorting the picks or counting by bit matrices was slower at every size.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +14,8 @@
 #include "num.h"
 #include "size.h"
 
-#define FULL (UINT64_C(1) << 31) /* rows that fit 32 bits for sure */
+enum { CELLS = 8192, K_MAX = 1024 }; /* picks of a block */
+#define FULL (UINT64_C(1) << 31)     /* rows that fit 32 bits for sure */
 
 int
 coact_init(struct coact *c, uint32_t experts)
@@ -20,6 +24,7 @@ coact_init(struct coact *c, uint32_t experts)
 	c->experts = experts;
 	c->stride = experts + 1;
 	c->n_tokens = c->pending = 0;
+	c->k = 0;
 	c->n = calloc((size_t)experts * experts + 1, sizeof *c->n);
 	c->n32 = calloc((size_t)c->stride * c->stride, sizeof *c->n32);
 	if (c->n && c->n32)
@@ -43,96 +48,148 @@ coact_end(struct coact *c)
 	uint32_t E = c->experts;
 
 	for (uint32_t i = 0; i < E; i++) {
-		c->n[(size_t)i * E + i] += c->n32[(size_t)i * c->stride + i];
-		for (uint32_t j = 0; j < i; j++) {
+		uint64_t partners = 0;
+
+		for (uint32_t j = 0; j <= E; j++) {
 			uint64_t both = (uint64_t)c->n32[(size_t)i * c->stride + j] +
 					c->n32[(size_t)j * c->stride + i];
 
-			c->n[(size_t)i * E + j] += both;
-			c->n[(size_t)j * E + i] += both;
+			partners += both;
+			if (j < E && j != i)
+				c->n[(size_t)i * E + j] += both;
 		}
+		if (c->k > 1)
+			c->n[(size_t)i * E + i] += partners / (c->k - 1);
 	}
 	memset(c->n32, 0, (size_t)c->stride * c->stride * sizeof *c->n32);
 	c->pending = 0;
 }
 
-/* One row of k picks in e: each pair, each pick; repeats go to the spare. */
-static inline void
-row(uint32_t *n32, uint32_t stride, uint32_t *e, uint32_t k)
+/* Every pair of each row; the step is 1, or -1 to take that back.  The callers
+ * give k as a constant where they can. */
+static inline __attribute__((always_inline)) void
+pairs(uint32_t *n32, uint32_t stride, const uint16_t *e, uint64_t rows, uint32_t k, uint32_t step)
+{
+	for (uint64_t r = 0; r < rows; r++, e += k)
+		for (uint32_t i = 1; i < k; i++) {
+			uint32_t *line = n32 + (size_t)e[i] * stride;
+
+			for (uint32_t j = 0; j < i; j++)
+				line[e[j]] += step;
+		}
+}
+
+static void
+count_pairs(const struct coact *c, const uint16_t *e, uint64_t rows, uint32_t step)
+{
+	switch (c->k) {
+	case 2:
+		pairs(c->n32, c->stride, e, rows, 2, step);
+		break;
+	case 4:
+		pairs(c->n32, c->stride, e, rows, 4, step);
+		break;
+	case 6:
+		pairs(c->n32, c->stride, e, rows, 6, step);
+		break;
+	case 8:
+		pairs(c->n32, c->stride, e, rows, 8, step);
+		break;
+	default:
+		pairs(c->n32, c->stride, e, rows, c->k, step);
+	}
+}
+
+/* Rows that may repeat an expert, which then counts once. */
+static void
+count_careful(struct coact *c, const uint16_t *e, uint64_t rows)
+{
+	uint16_t kept[K_MAX];
+
+	for (uint64_t r = 0; r < rows; r++, e += c->k) {
+		uint32_t n = 0;
+
+		for (uint32_t i = 0; i < c->k; i++) {
+			uint32_t j = 0;
+
+			while (j < n && kept[j] != e[i])
+				j++;
+			if (j < n || e[i] == c->experts)
+				continue;
+			kept[n++] = e[i];
+			for (j = 0; j + 1 < n; j++) {
+				c->n[(size_t)e[i] * c->experts + kept[j]]++;
+				c->n[(size_t)kept[j] * c->experts + e[i]]++;
+			}
+			c->n[(size_t)e[i] * c->experts + e[i]]++;
+		}
+	}
+}
+
+static void
+count(struct coact *c, const uint16_t *e, uint64_t rows)
 {
 	uint32_t repeats = 0;
 
-	for (uint32_t i = 0; i < k; i++) {
-		uint32_t *line = n32 + (size_t)e[i] * stride;
-
-		for (uint32_t j = 0; j < i; j++) {
-			repeats |= e[i] == e[j];
-			line[e[j]]++;
-		}
-		line[e[i]]++;
-	}
-	if (!repeats)
+	if (c->k == 1) {
+		count_careful(c, e, rows);
 		return;
-	/* take it all back and count the picks that differ */
-	for (uint32_t i = 0; i < k; i++)
-		for (uint32_t j = 0; j <= i; j++)
-			n32[(size_t)e[i] * stride + e[j]]--;
-	for (uint32_t i = 0, kept = 0; i < k; i++) {
-		uint32_t j = 0;
-
-		while (j < kept && e[j] != e[i])
-			j++;
-		if (j < kept)
-			continue;
-		e[kept++] = e[i];
-		for (j = 0; j < kept; j++)
-			n32[(size_t)e[kept - 1] * stride + e[j]]++;
 	}
+	count_pairs(c, e, rows, 1);
+	for (uint32_t i = 0; i < c->experts; i++)
+		repeats |= c->n32[(size_t)i * c->stride + i];
+	if (repeats) {
+		count_pairs(c, e, rows, (uint32_t)-1);
+		count_careful(c, e, rows);
+		return;
+	}
+	c->pending += rows;
+	if (c->pending >= FULL)
+		coact_end(c);
 }
 
-#define ROWS(K)                                                                       \
-	case K:                                                                       \
-		for (uint64_t r = 0; r < rows; r++) {                                 \
-			for (uint32_t i = 0; i < (K); i++)                            \
-				e[i] = MIN(ids->u8 ? ids->u8[(first + r) * (K) + i]   \
-						   : ids->u16[(first + r) * (K) + i], \
-					   c->experts);                               \
-			row(c->n32, c->stride, e, K);                                 \
-		}                                                                     \
-		break;
-
-static void
-count(struct coact *c, const struct tr_ids *ids, uint64_t first, uint64_t rows, uint32_t *e)
-{
-	switch (ids->k) {
-		ROWS(2)
-		ROWS(4)
-		ROWS(6)
-		ROWS(8)
-	default:
-		for (uint64_t r = 0; r < rows; r++) {
-			for (uint32_t i = 0; i < ids->k; i++)
-				e[i] = MIN(tr_id(ids, (first + r) * ids->k + i), c->experts);
-			row(c->n32, c->stride, e, ids->k);
-		}
+/* Empty slots become the spare line.  Lengths that the compiler knows it makes vectors of. */
+#define WIDEN(NAME, TYPE)                                                                      \
+	static void NAME(uint16_t *restrict to, const TYPE *restrict from, size_t n,           \
+			 uint16_t empty)                                                       \
+	{                                                                                      \
+		size_t i = 0;                                                                  \
+                                                                                               \
+		for (; i + 64 <= n; i += 64)                                                   \
+			for (int j = 0; j < 64; j++)                                           \
+				to[i + (size_t)j] = MIN((uint16_t)from[i + (size_t)j], empty); \
+		for (; i < n; i++)                                                             \
+			to[i] = MIN((uint16_t)from[i], empty);                                 \
 	}
-}
+WIDEN(widen8, uint8_t)
+WIDEN(widen16, uint16_t)
 
-void
+int
 coact_count(struct coact *c, const struct tr_ids *ids)
 {
-	uint32_t e[1024];
+	/* the diagonal is looked at once a block: it should be short beside it */
+	uint64_t rows = MAX(CELLS, 4 * c->experts) / MAX(ids->k, 1u), n;
+	uint16_t *e = malloc(rows * ids->k * sizeof *e + 1);
 
-	for (uint64_t r = 0; r < ids->rows && ids->k <= LEN(e);) {
-		uint64_t n = MIN(ids->rows - r, FULL - c->pending);
+	if (!e)
+		return TR_ENOMEM;
+	if (ids->k != c->k)
+		coact_end(c);
+	c->k = ids->k;
+	for (uint64_t r = 0; r < ids->rows && c->k; r += n) {
+		size_t first = r * c->k;
+		uint16_t empty = (uint16_t)c->experts;
 
-		count(c, ids, r, n, e);
-		r += n;
-		c->pending += n;
-		if (c->pending >= FULL)
-			coact_end(c);
+		n = MIN(ids->rows - r, rows);
+		if (ids->u8)
+			widen8(e, ids->u8 + first, n * c->k, empty);
+		else
+			widen16(e, ids->u16 + first, n * c->k, empty);
+		count(c, e, n);
 	}
+	free(e);
 	c->n_tokens += ids->rows;
+	return 0;
 }
 
 void

@@ -12,13 +12,14 @@ struct coact {
 	uint32_t experts;
 	uint64_t n_tokens, pending; /* pending: rows in the 32-bit counters */
 	uint64_t *n;
-	uint32_t *n32, stride;
+	uint32_t *n32, stride, k; /* k: of the pending rows */
 };
 
 int coact_init(struct coact *c, uint32_t experts); /* 0 or TR_ENOMEM */
 void coact_free(struct coact *c);
-/* Count all rows.  A row that repeats an expert counts it once. */
-void coact_count(struct coact *c, const struct tr_ids *ids);
+/* Count all rows (k at most 1024, ids as tr_ids checks them).  A row that repeats
+ * an expert counts it once.  0 or TR_ENOMEM. */
+int coact_count(struct coact *c, const struct tr_ids *ids);
 /* Bring all counts into n. */
 void coact_end(struct coact *c);
 

@@ -109,7 +109,9 @@ main(int argc, char **argv)
 		tool_ids(&t, &f, &ids);
 		if (ids.k > 1024)
 			die("k %u is above 1024", ids.k);
-		coact_count(of_layer(tool_key(&t, &f, "layer"), tool_section(&t)->experts), &ids);
+		if (coact_count(of_layer(tool_key(&t, &f, "layer"), tool_section(&t)->experts),
+				&ids) < 0)
+			die("no memory");
 	}
 	for (size_t i = 0; i < nfound; i++)
 		add(sum, &found[i]);
