@@ -96,6 +96,27 @@ row(struct json_ints *a, const char *p, const char *end)
 			v = a->v;
 			cap = a->cap;
 		}
+		/* one to three digits and ", ": guessing right breaks the chain from
+		 * number to number, which the branchless way below must walk */
+		if (end - p >= 8 && (u = (unsigned)(*p - '0')) < 10) {
+			unsigned x = (unsigned)(p[1] - '0'), y = (unsigned)(p[2] - '0');
+			int zero = !u; /* 0 may not lead */
+
+			digits = 1;
+			if (x < 10) {
+				u = u * 10 + x;
+				digits = 2;
+				if (y < 10) {
+					u = u * 10 + y;
+					digits = 3;
+				}
+			}
+			if (!(zero && digits > 1) && p[digits] == ',' && p[digits + 1] == ' ') {
+				v[n++] = (int32_t)u;
+				p += digits + 2;
+				continue;
+			}
+		}
 		/* as Python writes it, without a branch on the digits */
 		if (end - p >= 8 && (digits = short_number(p, &u, &last))) {
 			v[n++] = (int32_t)u;
