@@ -28,7 +28,7 @@ UNIT := $(wildcard t/unit/*.c)
 FUZZ := $(wildcard t/fuzz/*.c)
 BENCH := $(wildcard t/bench/*.c)
 PAGES := $(wildcard man/*.[1357])
-SCRIPTS := $(wildcard pipelines/* t/*.t t/*.sh .ci/run .ci/deps contrib/*.sh)
+SCRIPTS := $(wildcard pipelines/* t/*.t t/*.sh t/bench/run .ci/run .ci/deps contrib/*.sh)
 TOOLNAMES := $(sort $(basename $(notdir $(TOOLS))))
 GIVEN = moetrace npz2trace trace-filter topk-stats coact place-anneal router-bench pcie-bw
 

@@ -1,0 +1,71 @@
+"""The same jobs by numpy, each in the best way that we know.  peers.py JOB ARGS"""
+import sys
+import numpy as np
+
+job, args = sys.argv[1], sys.argv[2:]
+
+
+def dense_csv(layer, values, ids, experts, out):
+    """dynande CSV: digits are made by integer arithmetic in whole arrays, a row has fixed width."""
+    rows = len(ids)
+    cell = np.zeros((rows, experts), np.float32)
+    np.put_along_axis(cell, ids, values, 1)
+    q = np.rint(cell.astype(np.float64) * 1e6).astype(np.uint32)
+    text = np.empty((rows, experts, 9), np.uint8)
+    text[:, :, 0] = ord(",")
+    text[:, :, 2] = ord(".")
+    for at in (8, 7, 6, 5, 4, 3, 1):
+        text[:, :, at] = 48 + q % 10
+        q //= 10
+    text = text.reshape(rows, -1)
+    if layer == 0:
+        out.write(b"layer_id,token_id," + b",".join(b"expert_%d" % e for e in range(experts)) + b"\r\n")
+    for lo, hi in ((0, 10), (10, 100), (100, 1000), (1000, 10000), (10000, 100000)):
+        n = min(hi, rows) - lo
+        if n <= 0:
+            break
+        head = np.array([b"%d,%d" % (layer, i) for i in range(lo, lo + n)])
+        head = head.view(np.uint8).reshape(n, -1)
+        end = np.broadcast_to(np.frombuffer(b"\r\n", np.uint8), (n, 2))
+        out.write(np.concatenate([head, text[lo:lo + n], end], 1).tobytes())
+
+
+if job == "pt2csv":  # DIR of w.npy, ids.npy [layers][rows][k]
+    w, ids = np.load(args[0] + "/w.npy"), np.load(args[0] + "/ids.npy").astype(np.int64)
+    for layer, (a, b) in enumerate(zip(w, ids)):
+        dense_csv(layer, a, b, 64, sys.stdout.buffer)
+elif job == "csv2hist":  # FILE
+    x = np.loadtxt(args[0], delimiter=",", skiprows=1, dtype=np.float32)[:, 2:]
+    best = np.argsort(x, 1)[:, ::-1]
+    for k in (1, 2, 6):
+        print(*np.bincount(best[:, :k].ravel(), minlength=x.shape[1]))
+elif job == "npz":  # FILE: ids as u8 or u16 by layer, in memory
+    with np.load(args[0]) as z:
+        a = z["routed_experts"]
+        a = np.ascontiguousarray(a.transpose(1, 0, 2).astype(np.uint8 if a.max() < 255 else np.uint16))
+        print(a.shape, a.dtype)
+elif job == "coact":  # FILE of u8 ids, K, E: one-hot product
+    ids, k, e = np.fromfile(args[0], np.uint8), int(args[1]), int(args[2])
+    ids = ids.reshape(-1, k)
+    n = np.zeros((e, e))
+    for part in np.array_split(ids, max(len(ids) // 65536, 1)):
+        hot = np.zeros((len(part), e), np.float32)
+        np.put_along_axis(hot, part.astype(np.int64), 1, 1)
+        n += hot.T @ hot
+    print(int(n.sum()))
+elif job == "json":  # FILE of lines
+    import json
+    print(sum(len(json.loads(line)["topk_experts"]) for line in open(args[0])))
+elif job == "make-npz":  # FILE TOKENS LAYERS K E compressed?
+    r = np.random.default_rng(1)
+    t, layers, k, e = map(int, args[1:5])
+    a = np.argsort(r.random((4096, e)), 1)[:, :k].astype(np.int16)
+    a = a[r.integers(0, 4096, (t, layers))]
+    (np.savez_compressed if args[5] == "1" else np.savez)(args[0], routed_experts=a)
+elif job == "npz2dir":  # FILE.npz DIR: ids and w of trace2npz --all, by layer, for pt2csv
+    with np.load(args[0]) as z:
+        np.save(args[1] + "/ids.npy", np.ascontiguousarray(z["routed_experts"].transpose(1, 0, 2)))
+        np.save(args[1] + "/w.npy", np.ascontiguousarray(z["w"].transpose(1, 0, 2)).astype(np.float32))
+elif job == "npz2u8":  # FILE.npz FILE: the bare ids, layer by layer
+    with np.load(args[0]) as z:
+        z["routed_experts"].transpose(1, 0, 2).astype(np.uint8).tofile(args[1])
