@@ -1,5 +1,5 @@
 # moetrace.  make, make check, make demo, make bench, make lint, make asan check,
-# make fuzz, make install (PREFIX, DESTDIR, NAMES=all|given|none), make deps
+# make fuzz, make install (PREFIX, DESTDIR, NAMES=all|given|none), make deps; V=1 shows commands
 
 # First of all, since what is found below depends on it.
 ifneq ($(filter deps,$(MAKECMDGOALS)),)
@@ -20,6 +20,7 @@ CFLAGS ?= -O2 -g
 PKG_CONFIG ?= pkg-config
 NAMES ?= all
 B ?= build
+Q := $(if $(V),,@)
 
 VERSION = 0.1
 TOOLS := $(wildcard tools/*/*.c) tools/moetrace.c
@@ -64,28 +65,29 @@ all: $(BINS) $(B)/libmoetrace.a $(B)/libmoetrace.so.0
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(if $(V),,@echo cc $<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 $(B)/libmoetrace.a: $(OBJ)
 	@rm -f $@
-	ar rcs $@ $(OBJ)
+	$(Q)ar rcs $@ $(OBJ)
 
 $(B)/libmoetrace.so.0: $(CORE) lib/core/moetrace.map
-	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libmoetrace.so.0 \
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libmoetrace.so.0 \
 		-Wl,--version-script=lib/core/moetrace.map -o $@ $(CORE) $(LIBS)
-	ln -sf libmoetrace.so.0 $(B)/libmoetrace.so
+	@ln -sf libmoetrace.so.0 $(B)/libmoetrace.so
 
 # The umbrella's list is the pages' own first lines.
 $(B)/gen/list.h: $(PAGES) Makefile
 	@mkdir -p $(@D)
-	for p in $(filter %.1,$(PAGES)); do awk '/^\.Nm/ && !n { n = $$2 } \
+	@for p in $(filter %.1,$(PAGES)); do awk '/^\.Nm/ && !n { n = $$2 } \
 		/^\.Nd/ { sub(/^\.Nd /, ""); printf "{\"%s\", \"%s\"},\n", n, $$0; exit }' $$p; done >$@
 $(B)/tools/moetrace.o: $(B)/gen/list.h
 
 define program
 $(B)/$(2): $(1:%.c=$(B)/%.o) $(B)/libmoetrace.a
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< $(B)/libmoetrace.a $$(LIBS)
+	$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< $(B)/libmoetrace.a $$(LIBS)
 endef
 $(foreach t,$(TOOLS),$(eval $(call program,$(t),bin/$(basename $(notdir $(t))))))
 $(foreach t,$(UNIT),$(eval $(call program,$(t),t/$(basename $(notdir $(t))))))
@@ -133,6 +135,8 @@ install: all
 	printf 'Cflags: -I%s\nLibs: -L%s -lmoetrace\nRequires.private: libzstd\n' \
 		$(INCLUDEDIR) $(LIBDIR) >>$(DESTDIR)$(LIBDIR)/pkgconfig/moetrace.pc
 	for p in $(PAGES); do install -m 644 $$p $(DESTDIR)$(MANDIR)/man$${p##*.}; done
+	install -m 644 tools/moetrace.bash $(DESTDIR)$(COMPDIR)/moetrace
+	for n in $(filter-out moetrace,$(TOOLNAMES)); do ln -sf moetrace $(DESTDIR)$(COMPDIR)/$$n; done
 	for n in $(if $(filter all,$(NAMES)),$(TOOLNAMES) $(notdir $(wildcard pipelines/*)),\
 		$(if $(filter given,$(NAMES)),$(filter $(GIVEN),$(TOOLNAMES)))); do \
 		ln -sf $(LIBEXECDIR)/$$n $(DESTDIR)$(BINDIR)/$$n; done
@@ -141,7 +145,8 @@ install: all
 uninstall:
 	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(LIBDIR)/libmoetrace.* \
 		$(DESTDIR)$(LIBDIR)/pkgconfig/moetrace.pc $(DESTDIR)$(INCLUDEDIR)/moetrace.h
-	for n in $(TOOLNAMES) $(notdir $(wildcard pipelines/*)); do rm -f $(DESTDIR)$(BINDIR)/$$n; done
+	for n in $(TOOLNAMES) $(notdir $(wildcard pipelines/*)); do \
+		rm -f $(DESTDIR)$(BINDIR)/$$n $(DESTDIR)$(COMPDIR)/$$n; done
 	for p in $(PAGES); do rm -f $(DESTDIR)$(MANDIR)/man$${p##*.}/$${p##*/}; done
 
 dist:

@@ -14,7 +14,7 @@ const char *die_name = "moetrace";
 static struct {
 	void (*undo)(void *);
 	void *arg;
-} undos[64];
+} undos[1024];
 
 void
 die_undo(void (*undo)(void *), void *arg)

@@ -10,7 +10,7 @@
 #include "size.h"
 #include "tool.h"
 
-enum { SHARDS = 64 };
+enum { SHARDS = 1000 };
 
 static uint64_t number;
 
