@@ -1,39 +1,46 @@
 /*
- * What is odd about a trace though it is well formed: one pass, a bounded
- * state a layer.
+ * What is odd in the routing of a trace that is framed well: rows that repeat
+ * an expert, weights that are none, one id list that fills a layer (the
+ * warm-up of an engine), layers that are copies of another.
  */
 #ifndef FINDINGS_H
 #define FINDINGS_H
 
-#include <stdint.h>
-
 #include "moetrace.h"
 
-enum { FINDINGS_LISTS = 4096 };
+enum { FIND_IDS = 64 };
 
-struct findings_slot {
-	uint64_t hash, n; /* n: a lower bound, short by n_rows / 4096 at most */
-	uint64_t row;     /* where the list was first met */
+struct find_at { /* how often, and where first */
+	uint64_t n, batch, row;
+	double value;
 };
 
-/* One layer. */
-struct findings {
-	uint64_t layer;
-	uint64_t n_rows, n_repeat, n_nan, n_negative, n_above; /* rows */
-	uint64_t first_repeat, first_nan, first_negative, first_above;
-	uint32_t ids_crc, w_crc;    /* over all rows in order: equal layers agree */
-	uint64_t empty;             /* empty slots */
-	struct findings_slot *slot; /* Misra-Gries over the rows' id lists */
-	uint32_t nslot;
-	float *w; /* scratch, [w_cap] */
-	size_t w_cap;
+struct find_layer {
+	uint64_t layer, rows;
+	struct find_at repeat;   /* rows that have an expert twice */
+	struct find_at infinite; /* rows of w with a NaN or infinity */
+	struct find_at negative; /* rows of w with a number below 0 */
+	struct find_at above;    /* rows of w that sum above 1 */
+	struct find_at nan;      /* rows of logit with a NaN */
+	struct find_at p;        /* rows of p with a number outside 0 .. 1 */
+	uint64_t same;           /* rows of one id list, 0: no list has too many */
+	uint64_t lost;           /* same may lack as many */
+	int k;                   /* numbers of it, 0: not known */
+	uint16_t ids[FIND_IDS];  /* 0xffff: empty slot */
+	int is_copy;             /* ids and w equal those of layer of */
+	uint64_t of;
 };
 
-int findings_init(struct findings *f, uint64_t layer); /* 0 or TR_ENOMEM */
-void findings_free(struct findings *f);
-/* Take the rows of a route frame in: 0, or TR_E... (tr_errstr of its reader). */
-int findings_add(struct findings *f, const struct tr_frame *frame);
-/* The list that fills most rows: how many at least; 0 if no list leads. */
-uint64_t findings_top(const struct findings *f, uint64_t *row);
+struct finder; /* 50 KiB a layer */
+
+struct finder *finder_new(void); /* NULL: no memory */
+void finder_free(struct finder *f);
+/* Take in a decoded route frame; experts of its section.  sums: its weights are
+ * shares, so that they must not sum above 1.  0 or TR_E.... */
+int finder_add(struct finder *f, const struct tr_frame *route, const struct tr_ids *ids,
+	       uint64_t experts, int sums);
+/* All is taken in: the number of layers; finder_at lends them in ascending order. */
+size_t finder_end(struct finder *f);
+const struct find_layer *finder_at(const struct finder *f, size_t i);
 
 #endif
