@@ -560,19 +560,49 @@ num_exp(double x)
 	return exp2parts(x, 0);
 }
 
-/* log(x) = hi + *lo */
-static double
-log2parts(double x, double *lo)
+/* A number in two parts, |l| at most half a last digit of h. */
+struct two {
+	double h, l;
+};
+
+static struct two
+two_sum(double a, double b)
+{
+	double h = a + b, t = h - a;
+
+	return (struct two){h, (a - (h - t)) + (b - t)};
+}
+
+static struct two
+two_prod(double a, double b) /* exact: halves of 26 bits */
+{
+	double h = a * b, c = 134217729.0 * a, d = 134217729.0 * b;
+	double ah = c - (c - a), al = a - ah, bh = d - (d - b), bl = b - bh;
+
+	return (struct two){h, ((ah * bh - h) + ah * bl + al * bh) + al * bl};
+}
+
+static struct two
+two_mul(struct two a, struct two b)
+{
+	struct two p = two_prod(a.h, b.h);
+
+	return two_sum(p.h, p.l + (a.h * b.l + a.l * b.h));
+}
+
+/* log(x) = h + l to 66 bits or more, since num_pow multiplies its error. */
+static struct two
+log2parts(double x)
 {
 	uint64_t u = bits64(x);
-	double m, s, z, p = 0, hi, r, f;
+	struct two s, d, p, z, c = {0, 0};
+	double m, f;
 	int k = 0;
 
-	*lo = 0;
-	if (x != x || x == 1e308 * 1e308)
-		return x;
+	if (x != x || x > 1.7976931348623157e308)
+		return (struct two){x, 0};
 	if (x <= 0)
-		return x == 0 ? -(1e308 * 1e308) : (x - x) / (x - x);
+		return (struct two){x == 0 ? -(1e308 * 1e308) : (x - x) / (x - x), 0};
 	if (u >> 52 == 0) {
 		x *= 0x1p54;
 		k = -54;
@@ -585,43 +615,39 @@ log2parts(double x, double *lo)
 		m *= 0.5;
 		k++;
 	}
-	/* log m = 2 atanh s = f - f s + s (2/3 s^2 + 2/5 s^4 ...), f = m - 1 */
+	/* log m = 2 atanh s = 2 s + s^3 (2/3 + 2/5 s^2 ...), s = f / (2 + f), f = m - 1 */
 	f = m - 1;
-	s = f / (2 + f);
-	z = s * s;
-	for (int i = 25; i >= 3; i -= 2)
-		p = (p + 2.0 / i) * z;
-	/* log m = f - s (f - p) */
-	r = -s * (f - p);
-	hi = k * LN2_HI + f;
-	/* what hi rounded away, by Neumaier's sum */
-	{
-		double a = k * LN2_HI, b = f;
-		double err = (a < 0 ? -a : a) >= (b < 0 ? -b : b) ? (a - hi) + b : (b - hi) + a;
-
-		*lo = err + (r + k * LN2_LO);
-	}
-	return hi;
+	d = two_sum(2, f);
+	s.h = f / d.h;
+	p = two_prod(s.h, d.h);
+	s.l = (((f - p.h) - p.l) - s.h * d.l) / d.h;
+	z = two_mul(s, s);
+	for (int i = 27; i >= 5; i -= 2)
+		c.h = (c.h + 2.0 / i) * z.h;
+	c = two_sum(2.0 / 3, c.h);
+	c.l += 3.70074341541718826e-17; /* what 2.0 / 3 lacks */
+	c = two_mul(two_mul(s, z), c);
+	p = two_sum(2 * s.h, c.h);
+	p.l += 2 * s.l + c.l;
+	d = two_sum(k * LN2_HI, p.h);
+	return two_sum(d.h, d.l + (p.l + k * LN2_LO));
 }
 
 double
 num_log(double x)
 {
-	double lo, hi = log2parts(x, &lo);
-
-	return hi + lo;
+	return log2parts(x).h;
 }
 
 double
 num_pow(double x, double y)
 {
-	double lo, hi = log2parts(x, &lo), l = hi + lo;
+	struct two l = log2parts(x), p;
 
-	lo = hi - l + lo;
-	/* y l in two parts: l split at 26 bits, so that products are exact */
-	double c = 134217729.0 * l, a = c - (c - l), b = l - a;
-	double d = 134217729.0 * y, e = d - (d - y), g = y - e;
-	double p = y * l, err = ((a * e - p) + a * g + b * e) + b * g;
-
-	return exp2parts(p, err + y * lo);
+	if (y == 0 || x == 1)
+		return 1;
+	if (!(y * l.h > -1e4 && y * l.h < 1e4))
+		return exp2parts(y * l.h, 0);
+	p = two_prod(y, l.h);
+	return exp2parts(p.h, p.l + y * l.l);
 }
