@@ -16,7 +16,7 @@
 #include "size.h"
 #include "zip.h"
 
-enum { CHUNK = 64, BLOCK = 8192 }; /* values of a vectorized step, and of a block */
+enum { CHUNK = 128, BLOCK = 8192 }; /* values of a vectorized step, and of a block */
 
 /* As they lie in the file: a member of a zip is not aligned. */
 typedef int8_t in_i8 __attribute__((may_alias));
@@ -29,32 +29,33 @@ typedef uint32_t in_u32 __attribute__((may_alias, aligned(1)));
 
 /* n values narrowed, negative ones to all ones; the greatest + 1, 0 if all are negative.
  * The compiler makes vectors of a loop whose length it knows. */
-#define NARROW(NAME, IN, WORK, LEAST, OUT, EXPR)                   \
-	static uint64_t NAME(const void *from, size_t n, void *to) \
-	{                                                          \
-		const IN *restrict p = from;                       \
-		OUT *restrict q = to;                              \
-		WORK max[CHUNK], best = LEAST;                     \
-		size_t i = 0;                                      \
-                                                                   \
-		for (int j = 0; j < CHUNK; j++)                    \
-			max[j] = LEAST;                            \
-		for (; i + CHUNK <= n; i += CHUNK)                 \
-			for (int j = 0; j < CHUNK; j++) {          \
-				WORK x = (WORK)p[i + (size_t)j];   \
-                                                                   \
-				max[j] = x > max[j] ? x : max[j];  \
-				q[i + (size_t)j] = (OUT)(EXPR);    \
-			}                                          \
-		for (int j = 0; j < CHUNK; j++)                    \
-			best = MAX(best, max[j]);                  \
-		for (; i < n; i++) {                               \
-			WORK x = (WORK)p[i];                       \
-                                                                   \
-			best = MAX(best, x);                       \
-			q[i] = (OUT)(EXPR);                        \
-		}                                                  \
-		return (uint64_t)best + 1;                         \
+#define NARROW(NAME, IN, WORK, LEAST, OUT, EXPR)                                     \
+	static uint64_t NAME(const void *restrict from, size_t n, void *restrict to) \
+	{                                                                            \
+		const IN *p = from;                                                  \
+		OUT *q = to;                                                         \
+		WORK best = LEAST;                                                   \
+		size_t i = 0;                                                        \
+                                                                                     \
+		for (; i + CHUNK <= n; i += CHUNK) {                                 \
+			for (int j = 0; j < CHUNK; j++) {                            \
+				WORK x = (WORK)p[i + (size_t)j];                     \
+                                                                                     \
+				best = x > best ? x : best;                          \
+			}                                                            \
+			for (int j = 0; j < CHUNK; j++) {                            \
+				WORK x = (WORK)p[i + (size_t)j];                     \
+                                                                                     \
+				q[i + (size_t)j] = (OUT)(EXPR);                      \
+			}                                                            \
+		}                                                                    \
+		for (; i < n; i++) {                                                 \
+			WORK x = (WORK)p[i];                                         \
+                                                                                     \
+			best = MAX(best, x);                                         \
+			q[i] = (OUT)(EXPR);                                          \
+		}                                                                    \
+		return (uint64_t)best + 1;                                           \
 	}
 #define SIGNED(BITS)                                                                        \
 	NARROW(i##BITS##_u8, in_i##BITS, int##BITS##_t, -1, uint8_t, x | (x >> (BITS - 1))) \
@@ -70,7 +71,7 @@ UNSIGNED(8)
 UNSIGNED(16)
 UNSIGNED(32)
 
-typedef uint64_t narrow(const void *from, size_t n, void *to);
+typedef uint64_t narrow(const void *restrict from, size_t n, void *restrict to);
 
 static narrow *
 narrower(const struct npzroute *r, int wide)
@@ -254,18 +255,22 @@ npzroute_close(struct npzroute *r)
 /* ---- ids ---- */
 
 struct block {
-	uint64_t row, tokens; /* values of a token, tokens of a block */
-	int64_t *values;      /* where they do not lie as they should; NULL */
+	uint64_t row;   /* values of a token */
+	uint64_t at, n; /* those of them that are wanted */
+	uint64_t tokens;
+	int64_t *values; /* where they do not lie as they should; NULL */
 	uint16_t *narrowed;
 };
 
 static int
-block_open(struct block *b, const struct npzroute *r)
+block_open(struct block *b, const struct npzroute *r, uint32_t first, uint32_t last)
 {
 	b->row = r->layers * r->k;
-	b->tokens = MAX(BLOCK / b->row, 1u);
+	b->at = first * r->k;
+	b->n = (last - first + 1) * r->k;
+	b->tokens = MAX(BLOCK / b->n, 1u);
 	b->values = r->fast ? NULL : malloc(b->tokens * b->row * sizeof *b->values);
-	b->narrowed = malloc(b->tokens * b->row * sizeof *b->narrowed);
+	b->narrowed = malloc(b->tokens * b->n * sizeof *b->narrowed);
 	return b->narrowed && (r->fast || b->values) ? 0 : -1;
 }
 
@@ -276,15 +281,35 @@ block_close(struct block *b)
 	free(b->narrowed);
 }
 
-/* n tokens from first, narrowed; the greatest id + 1. */
+/* What is wanted of n tokens from first, narrowed; the greatest id + 1. */
 static uint64_t
-block_read(struct block *b, const struct npzroute *r, uint64_t first, uint64_t n, narrow *f)
+block_read(struct block *b, const struct npzroute *r, uint64_t first, uint64_t n, int wide)
 {
-	if (r->fast)
-		return f(r->ids->data + first * b->row * r->ids->size, n * b->row, b->narrowed);
-	if (array_i64(r->ids, first, n, b->values) < 0) /* a u64 that i64 does not hold */
-		return UINT64_MAX;
-	return f(b->values, n * b->row, b->narrowed);
+	narrow *f = narrower(r, wide);
+	const unsigned char *p = r->ids->data;
+	size_t size = r->ids->size;
+	uint64_t max = 0;
+
+	if (r->fast) {
+		p += first * b->row * size;
+	} else {
+		if (array_i64(r->ids, first, n, b->values) < 0) /* a u64 that i64 does not hold */
+			return UINT64_MAX;
+		p = (const unsigned char *)b->values;
+		size = sizeof *b->values;
+	}
+	if (b->n == b->row)
+		return f(p, n * b->row, b->narrowed);
+	for (uint64_t t = 0; t < n; t++) {
+		/* strides defeat the processor's own guess */
+		for (size_t i = 0; i < b->n * size; i += 64)
+			__builtin_prefetch(p + ((t + 16) * b->row + b->at) * size + i);
+		uint64_t m = f(p + (t * b->row + b->at) * size, b->n,
+			       (unsigned char *)b->narrowed + t * b->n * (wide ? 2 : 1));
+
+		max = MAX(max, m);
+	}
+	return max;
 }
 
 uint64_t
@@ -293,10 +318,10 @@ npzroute_limit(const struct npzroute *r)
 	struct block b;
 	uint64_t max = 0;
 
-	if (block_open(&b, r) < 0)
+	if (block_open(&b, r, 0, (uint32_t)r->layers - 1) < 0)
 		max = UINT64_MAX;
 	for (uint64_t t = 0; t < r->tokens && max < UINT64_MAX; t += b.tokens)
-		max = MAX(max, block_read(&b, r, t, MIN(b.tokens, r->tokens - t), narrower(r, 0)));
+		max = MAX(max, block_read(&b, r, t, MIN(b.tokens, r->tokens - t), 0));
 	block_close(&b);
 	return max;
 }
@@ -331,16 +356,15 @@ deal(unsigned char *restrict to, const unsigned char *restrict from, uint64_t n,
 
 /* Name the first id of the tokens that is too large. */
 static void
-say_which(const struct npzroute *r, uint64_t first, uint64_t n, uint64_t experts,
-	  char err[ARRAY_ERR])
+say_which(const struct npzroute *r, const struct block *b, uint64_t first, uint64_t n,
+	  uint64_t experts, char err[ARRAY_ERR])
 {
-	uint64_t row = r->layers * r->k;
-	int64_t *v = malloc(row * sizeof *v);
+	int64_t *v = malloc(b->row * sizeof *v);
 
 	snprintf(err, ARRAY_ERR, "routed_experts: no memory");
 	for (uint64_t t = first; v && t < first + n; t++) {
 		int too_large = array_i64(r->ids, t, 1, v) < 0;
-		uint64_t i = 0;
+		uint64_t i = b->at, row = b->at + b->n;
 
 		while (!too_large && i < row && (v[i] < 0 || (uint64_t)v[i] < experts))
 			i++;
@@ -366,11 +390,10 @@ npzroute_ids(const struct npzroute *r, uint64_t first, uint64_t n, const uint32_
 {
 	int wide = experts > 255;
 	size_t bytes = r->k * (wide ? 2 : 1);
-	narrow *f = narrower(r, wide);
 	struct block b;
 	int rc = 0;
 
-	if (block_open(&b, r) < 0) {
+	if (block_open(&b, r, layer[0], layer[nlayer - 1]) < 0) {
 		snprintf(err, ARRAY_ERR, "no memory");
 		block_close(&b);
 		return -1;
@@ -378,14 +401,14 @@ npzroute_ids(const struct npzroute *r, uint64_t first, uint64_t n, const uint32_
 	for (uint64_t t = 0; t < n && !rc; t += b.tokens) {
 		uint64_t m = MIN(b.tokens, n - t);
 
-		if (block_read(&b, r, first + t, m, f) > experts) {
-			say_which(r, first + t, m, experts, err);
+		if (block_read(&b, r, first + t, m, wide) > experts) {
+			say_which(r, &b, first + t, m, experts, err);
 			rc = -1;
 		}
 		for (uint32_t i = 0; i < nlayer && !rc; i++)
 			deal((unsigned char *)to + i * step + t * bytes,
-			     (const unsigned char *)b.narrowed + layer[i] * bytes, m,
-			     r->layers * bytes, bytes);
+			     (const unsigned char *)b.narrowed + (layer[i] - layer[0]) * bytes, m,
+			     b.n / r->k * bytes, bytes);
 	}
 	block_close(&b);
 	return rc;

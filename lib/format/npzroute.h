@@ -26,7 +26,7 @@ uint64_t npzroute_limit(const struct npzroute *r);
 
 /*
  * Picks of the n tokens from first, of layers layer[0 .. nlayer - 1] (places on the
- * axis), as columns ids: layer i to to + i * step bytes, u8 if experts <= 255,
+ * axis, ascending), as columns ids: layer i to to + i * step bytes, u8 if experts <= 255,
  * else u16, negative ids all ones.  0; -1 and err where an id is >= experts.
  */
 int npzroute_ids(const struct npzroute *r, uint64_t first, uint64_t n, const uint32_t *layer,
