@@ -360,15 +360,13 @@ insert(struct sum *s, const struct tr_frame *f, uint64_t hash, size_t slot)
 	return 0;
 }
 
-int
-sum_add(struct sum *s, struct tr_frame *f)
+static int
+add(struct sum *s, struct tr_frame *f, int merge)
 {
 	uint64_t hash;
 	size_t k;
 	int r;
 
-	if ((r = check(s, f)) < 0)
-		return r;
 	if ((r = tr_decode(f)) < 0) {
 		snprintf(s->err, sizeof s->err, "@%s: broken payload", f->kind);
 		return r;
@@ -381,7 +379,7 @@ sum_add(struct sum *s, struct tr_frame *f)
 	for (k = hash & (s->nslot - 1); s->slot[k]; k = (k + 1) & (s->nslot - 1)) {
 		struct entry *e = &s->entry[s->slot[k] - 1];
 
-		if (e->hash == hash && identical(e->f, f)) {
+		if (merge && e->hash == hash && identical(e->f, f)) {
 			r = add_keys(s, e->f, f);
 			return r < 0 ? r : add_cols(s, e->f, f);
 		}
@@ -389,6 +387,20 @@ sum_add(struct sum *s, struct tr_frame *f)
 	if ((r = insert(s, f, hash, k)) < 0)
 		snprintf(s->err, sizeof s->err, "no memory");
 	return r;
+}
+
+int
+sum_add(struct sum *s, struct tr_frame *f)
+{
+	int r = check(s, f);
+
+	return r < 0 ? r : add(s, f, 1);
+}
+
+int
+sum_keep(struct sum *s, struct tr_frame *f)
+{
+	return add(s, f, 0);
 }
 
 /* ---- order ---- */

@@ -15,6 +15,8 @@ int sum_addable(const struct tr_frame *f);
 /* Add f (decoded here) to the frame of its identity: 0, or TR_E... and
  * sum_errstr says why. */
 int sum_add(struct sum *s, struct tr_frame *f);
+/* Keep f as it is beside the sums: a table, which is none. */
+int sum_keep(struct sum *s, struct tr_frame *f);
 const char *sum_errstr(const struct sum *s);
 
 /* Bring the frames into the one order: kind, layer, other identity. */

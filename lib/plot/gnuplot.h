@@ -1,0 +1,30 @@
+/* A gnuplot program as text, and the one process that runs it. */
+#ifndef GNUPLOT_H
+#define GNUPLOT_H
+
+#include <stddef.h>
+
+#include "sink.h"
+
+struct gp {
+	char *text; /* the program so far, without NUL */
+	size_t n, cap;
+	int nomem; /* some of it is missing: gp_run refuses */
+};
+
+enum { GP_ABSENT = -1, GP_FAILED = -2, GP_BROKEN = -3, GP_NOMEM = -4, GP_ERR = 200 };
+
+void gp_printf(struct gp *g, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* s in single quotes, where gnuplot reads no backtick and no backslash;
+ * control bytes become blanks. */
+void gp_quote(struct gp *g, const char *s);
+/* A number that reads back, or "?" for NaN: a point left out. */
+void gp_num(struct gp *g, double x);
+void gp_free(struct gp *g);
+
+/* Run the program, its picture into out: 0; GP_ABSENT, no gnuplot in PATH;
+ * GP_FAILED, err is what it said; GP_BROKEN, out cannot be written, or errno
+ * says what else; GP_NOMEM. */
+int gp_run(const struct gp *g, struct sink *out, char err[GP_ERR]);
+
+#endif

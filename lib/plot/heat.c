@@ -1,0 +1,128 @@
+#include <math.h>
+#include <stdint.h>
+
+#include "heat.h"
+#include "size.h"
+
+enum { BAR = 84 };
+
+/* viridis at nine places; and blue over white to red */
+static const char rising[] =
+	"set palette defined (0 '#440154', 1 '#472d7b', 2 '#3b528b', 3 '#2c728e', 4 '#21918c', "
+	"5 '#28ae80', 6 '#5ec962', 7 '#addc30', 8 '#fde725')\n";
+static const char diverging[] =
+	"set palette defined (0 '#2166ac', 1 '#67a9cf', 2 '#d1e5f0', 3 '#ffffff', 4 '#fddbc7', "
+	"5 '#ef8a62', 6 '#b2182b')\n";
+
+static void
+put_scale(struct gp *g, const struct sheet *s, const struct heat *panel, size_t n,
+	  const struct heat_scale *scale)
+{
+	double lo = 0, hi = 0, least = INFINITY;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < panel[i].rows * panel[i].columns; j++) {
+			double v = panel[i].v[j];
+
+			if (v - v != 0)
+				continue;
+			lo = MIN(lo, v);
+			hi = MAX(hi, v);
+			least = v > 0 ? MIN(least, v) : least;
+		}
+	if (scale->max > 0)
+		hi = scale->max;
+	if (hi <= 0 && lo >= 0)
+		hi = 1;
+	gp_printf(g, "%s", lo < 0 && !scale->log ? diverging : rising);
+	if (scale->log)
+		gp_printf(g, "set logscale cb\nset cbrange [%.9g:%.9g]\n", MIN(least, hi), hi);
+	else if (lo < 0)
+		gp_printf(g, "set cbrange [%.9g:%.9g]\n", -MAX(-lo, hi), MAX(-lo, hi));
+	else
+		gp_printf(g, "set cbrange [0:%.9g]\n", hi);
+	if (!scale->log)
+		gp_printf(g, "set cbtics %.9g\n",
+			  sheet_nice(lo < 0 ? 2 * MAX(-lo, hi) : hi, s->rows * s->ph / 30));
+	gp_printf(g, "set cblabel ");
+	gp_quote(g, scale->unit);
+	gp_printf(g, " noenhanced offset -0.5,0\nset colorbox user origin screen %.5g,%.5g ",
+		  1 - (BAR - 8.0) / (double)s->w,
+		  1 - (s->ch * (double)(s->rows - 1) + s->over + s->ph + (s->title ? 34 : 4)) /
+				  (double)s->h);
+	gp_printf(g, "size screen %.5g,%.5g border\n", 12 / (double)s->w,
+		  (s->ch * (double)(s->rows - 1) + s->ph) / (double)s->h);
+}
+
+static void
+ticks(struct gp *g, const struct sheet *s, const struct heat *p)
+{
+	size_t step = sheet_step(p->rows, s->ph, 16);
+
+	gp_printf(g, "set xtics 0,%zu\n", sheet_step(p->columns, s->pw, 30));
+	if (!p->label) {
+		gp_printf(g, "set ytics 0,%zu\n", step);
+		return;
+	}
+	gp_printf(g, "set ytics (");
+	for (size_t i = 0; i < p->rows; i += step)
+		gp_printf(g, "%s'%llu' %zu", i ? ", " : "", (unsigned long long)p->label[i], i);
+	gp_printf(g, ")\n");
+}
+
+/* gnuplot draws no image of a single line: it comes twice, the second out of sight. */
+static void
+data(struct gp *g, size_t number, const struct heat *p, int log)
+{
+	size_t rows = MAX(p->rows, 2), columns = MAX(p->columns, 2);
+
+	gp_printf(g, "$panel%zu << EOD\n", number);
+	for (size_t r = 0; r < rows; r++)
+		for (size_t c = 0; c < columns; c++) {
+			double v = p->v[MIN(r, p->rows - 1) * p->columns + MIN(c, p->columns - 1)];
+
+			gp_num(g, log && !(v > 0) ? NAN : v);
+			gp_printf(g, c + 1 < columns ? " " : "\n");
+		}
+	gp_printf(g, "EOD\n");
+}
+
+void
+heat_draw(struct gp *g, struct sheet *s, const struct heat *panel, size_t n,
+	  const struct heat_scale *scale)
+{
+	size_t rows = 1, columns = 1, cells = 0;
+	double side = n > 1 ? 200 : 440, w, h;
+
+	for (size_t i = 0; i < n; i++) {
+		rows = MAX(rows, panel[i].rows);
+		columns = MAX(columns, panel[i].columns);
+		cells += panel[i].rows * panel[i].columns;
+	}
+	w = h = side;
+	if (rows != columns) {
+		w = MIN(MAX((double)columns * 11, side), 1.5 * side);
+		h = MIN(MAX((double)rows * 16, 90), 1.5 * side);
+	}
+	s->right = BAR;
+	sheet_begin(g, s, n, w, h);
+	put_scale(g, s, panel, n, scale);
+	/* cells that are left out */
+	gp_printf(g, "set object 1 rectangle from graph 0,0 to graph 1,1 behind "
+		     "fillcolor rgb '#dddddd' fillstyle solid noborder\n");
+	for (size_t i = 0; i < n; i++) {
+		const struct heat *p = &panel[i];
+
+		data(g, i, p, scale->log);
+		sheet_panel(g, s, i, p->title, p->x, p->y);
+		ticks(g, s, p);
+		gp_printf(g, "set xrange [-0.5:%zu.5]\nset yrange [%zu.5:-0.5]\n", p->columns - 1,
+			  p->rows - 1);
+		/* few cells as shapes, which stay sharp; many as an image, which stays small */
+		gp_printf(g, "plot $panel%zu matrix with image%s\n", i,
+			  cells <= 20000 ? " pixels" : "");
+		if (i == 0)
+			gp_printf(g, "unset colorbox\n");
+	}
+	sheet_end(g);
+}

@@ -1,0 +1,33 @@
+/*
+ * What the plot tools share.  These functions die, as those of tool.h do; they
+ * are for main and its helpers only.
+ */
+#ifndef PICTURE_H
+#define PICTURE_H
+
+#include "../core/tool.h"
+#include "series.h"
+#include "sheet.h"
+
+struct picture {
+	const char *title, *size;
+	int script;
+	struct sheet sheet;
+};
+
+#define PICTURE_OPTS(pic)                                                                            \
+	{0, "title", "TEXT", OPT_STR, &(pic).title, "over the picture", 0, 0},                       \
+		{0, "size", "WxH", OPT_STR, &(pic).size, "pixels of the whole (as it needs)", 0, 0}, \
+	{                                                                                            \
+		0, "script", NULL, OPT_FLAG, &(pic).script, "write the gnuplot program instead",     \
+			0, 0                                                                         \
+	}
+
+/* After tool_start: the format from -o, the size; refuses a terminal. */
+void picture_start(struct picture *p, struct tool *t);
+/* "layer 2 k 6" */
+const char *picture_title(const struct series *s, char *buf, size_t size);
+/* Run the program, or write it. */
+void picture_end(struct picture *p, struct tool *t, struct gp *g);
+
+#endif

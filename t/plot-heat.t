@@ -1,0 +1,54 @@
+#!/bin/sh
+# plot-heat: the program it writes, and that gnuplot draws it.
+. "${0%/*}/lib.sh"
+trace-gen --layers 3 --batches 6 --rows 200 --experts 8 -k 2 -s 1 -o a
+coact -o co a
+expert-load -o load a
+gold plot-heat.gp 'coact -l 2 a | plot-heat --script --title "it'\''s \`id\`"'
+is 'cells are the counts' "$(coact -l 1 a | trace-show | grep -v @ | tr , ' ')" \
+	sh -c "coact -l 1 a | plot-heat --diagonal --script | sed -n '/<< EOD/,/^EOD/p' | grep -v EOD"
+plot-heat -l 1 --script co >p
+is 'the diagonal is left out unasked' 8 sh -c 'grep "^[0-9?]" p | grep -o "?" | wc -l'
+plot-heat --script load >p
+is 'a line a layer' 3 sh -c "sed -n '/<< EOD/,/^EOD/p' p | grep -vc EOD"
+awk -F'\t' '$1 == 2 && $3 == 5 { print 100 * $4 / $2 }' <<-EOF >want
+	$(expert-load -t a)
+EOF
+is 'shares are of the tokens' "$(cat want)" sh -c "sed -n '/<< EOD/,/^EOD/p' p | sed -n 4p | cut -d' ' -f6 | awk '{ print \$1 + 0 }'"
+is '--count' "$(expert-load -l 0 -t a | cut -f 4 | sed 1d | paste -sd' ')" \
+	sh -c "plot-heat -l 0 --count --script load | sed -n '/<< EOD/,/^EOD/p' | sed -n 2p"
+same 'topk: a panel a k' 'topk-stats -k 1,2 a | plot-heat --script | grep "set title"' \
+	"printf \"set title 'k 1' noenhanced offset 0,-0.7\nset title 'k 2' noenhanced offset 0,-0.7\n\""
+trace-split -n 3 -o s- a
+for kind in coact expert-load; do
+	for tool in plot-heat plot-bars; do
+		for s in s-0 s-1 s-2; do $kind $s.trace; done >parts
+		same "$tool of $kind: shards are added" "$tool --script parts" "$kind a | $tool --script"
+	done
+done
+is 'below 0 diverges' 1 sh -c "coact -l 1 --norm pmi a | plot-heat --script | grep -c d1e5f0"
+fails 2 'a suffix that is none' 'plot-heat -o a.gif co' '\.svg, \.png or \.pdf'
+fails 2 'a trace' 'plot-heat --script a' 'nothing to draw'
+fails 2 'a terminal' 'TRACE_FAKE_TTY=1 plot-bars load' 'terminal'
+fails 2 'a full disk' 'plot-heat --script co >/dev/full' 'No space'
+fails 2 'a size' 'plot-bars --size 10x10 --script load' 'wants two numbers'
+PATH=$BUILD/bin plot-heat -o none.svg co 2>err
+is 'no gnuplot: exit 3, no file' '3 plot-heat: gnuplot is not installed (--script writes its program)' \
+	sh -c "echo $? \$(cat err); ls none.svg 2>/dev/null"
+command -v gnuplot >/dev/null || {
+	skip_one 'no gnuplot'
+	done_testing
+	exit
+}
+for f in svg png pdf; do
+	plot-heat -o "h.$f" co && plot-bars -o "b.$f" load
+	report $? "$f is drawn"
+	plot-heat -o "h2.$f" co
+	is "$f: the same bytes again" '' cmp "h.$f" "h2.$f"
+done
+is 'what they are' '%PDF %PDF' sh -c 'echo $(head -c 4 h.pdf) $(head -c 4 b.pdf)'
+plot-heat --script co | gnuplot -d - >s.svg 2>/dev/null
+is '--script is the program' '' cmp s.svg h.svg
+evil="'\`touch ran\`\"\$HOME'"
+is 'names run nothing' 0 sh -c 'plot-heat -l 1 -o q.svg --title "$1" co; ls ran 2>/dev/null; grep -Fq "\`touch ran\`" q.svg; echo $?' sh "$evil"
+done_testing

@@ -1,0 +1,136 @@
+/*
+ * Result frames in; a picture of coloured cells out.  A frame that is a matrix
+ * (coact, flow, tables) is a panel; frames that are a line of numbers (count,
+ * topk, load) become the rows of one, a row a layer.  Counters of equal
+ * identity are added first, so shards may come one after the other.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../lib/plot/heat.h"
+#include "../../lib/plot/picture.h"
+#include "../../lib/stats/sum.h"
+
+static struct tr_list layers;
+static struct picture pic;
+static struct heat_scale scale;
+static int diagonal, raw;
+static const char *column;
+
+static const struct opt opts[] = {
+	{'l', "layer", "LIST", OPT_LIST, &layers, "only these layers", 0, 0},
+	{0, "col", "NAME", OPT_STR, &column, "the column to draw (n, else the first numbers)", 0,
+	 0},
+	{0, "count", NULL, OPT_FLAG, &raw, "counts, not shares of the tokens", 0, 0},
+	{0, "diagonal", NULL, OPT_FLAG, &diagonal, "an expert with itself, too", 0, 0},
+	{0, "log", NULL, OPT_FLAG, &scale.log, "logarithmic colours", 0, 0},
+	{0, "max", "X", OPT_F64, &scale.max, "value of the last colour (the largest)", 0, 0},
+	PICTURE_OPTS(pic),
+	{0},
+};
+
+static struct tool t = {.name = "plot-heat",
+			.operands = "[FILE ...]",
+			.what = "draw matrices as heat maps",
+			.opts = opts,
+			.flags = TOOL_BYTES | TOOL_FOLD | TOOL_FORCE};
+
+static struct panel {
+	char title[200], x[32], y[32];
+	size_t rows, columns;
+	double *v;
+	uint64_t *label;
+} * panel;
+static size_t npanel;
+static char unit[48];
+
+/* The panel for s: a new one, or that of the lines before it. */
+static struct panel *
+panel_of(const struct series *s)
+{
+	size_t columns = s->matrix ? s->columns : s->rows;
+	struct panel *p;
+
+	for (size_t i = 0; i < npanel && !s->matrix; i++)
+		if (panel[i].label && panel[i].columns == columns &&
+		    !strcmp(panel[i].title, s->what))
+			return &panel[i];
+	panel = xrealloc(panel, npanel + 1, sizeof *panel);
+	p = memset(&panel[npanel++], 0, sizeof *panel);
+	if (s->matrix)
+		picture_title(s, p->title, sizeof p->title);
+	else
+		memcpy(p->title, s->what, sizeof s->what);
+	memcpy(p->x, s->x, sizeof p->x);
+	memcpy(p->y, s->matrix ? s->y : "layer", 6);
+	p->columns = columns;
+	return p;
+}
+
+static void
+add(const struct series *s)
+{
+	struct panel *p = panel_of(s);
+	size_t rows = s->matrix ? s->rows : 1;
+
+	p->v = xrealloc(p->v, (p->rows + rows) * p->columns, sizeof *p->v);
+	memcpy(p->v + p->rows * p->columns, s->v, rows * p->columns * sizeof *p->v);
+	if (!s->matrix) {
+		p->label = xrealloc(p->label, p->rows + 1, sizeof *p->label);
+		p->label[p->rows] = s->layer == TR_NONE ? p->rows : s->layer;
+	}
+	for (size_t i = 0; s->diagonal && !diagonal && i < rows; i++)
+		p->v[i * p->columns + i] = NAN; /* it would hide the rest */
+	p->rows += rows;
+	memcpy(unit, s->unit, sizeof unit);
+}
+
+static void
+draw(void)
+{
+	struct heat *heat = xcalloc(npanel, sizeof *heat);
+	struct gp g = {0};
+
+	for (size_t i = 0; i < npanel; i++) {
+		struct panel *p = &panel[i];
+
+		heat[i] = (struct heat){p->title, p->x, p->y, p->rows, p->columns, p->v, p->label};
+	}
+	scale.unit = unit;
+	heat_draw(&g, &pic.sheet, heat, npanel, &scale);
+	picture_end(&pic, &t, &g);
+	free(heat);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct sum *sum = sum_new();
+	struct tr_frame f;
+	struct series s;
+	int r;
+
+	tool_start(&t, argc, argv);
+	picture_start(&pic, &t);
+	while (tool_next(&t, &f)) {
+		if (!series_has(&f) || !tr_list_has(&layers, tr_get(&f, "layer", 0)))
+			continue;
+		if ((sum_addable(&f) ? sum_add(sum, &f) : sum_keep(sum, &f)) < 0)
+			die("%s", sum_errstr(sum));
+	}
+	sum_sort(sum);
+	for (size_t i = 0; i < sum_count(sum); i++) {
+		f = *sum_at(sum, i);
+		if ((r = series_read(&s, &f, column, raw)) < 0)
+			die("no memory");
+		if (r && s.rows && s.columns)
+			add(&s);
+		series_free(&s);
+	}
+	if (!npanel)
+		die("nothing to draw: it draws what coact, expert-load and topk-stats write");
+	draw();
+	sum_free(sum);
+	return tool_end(&t);
+}
