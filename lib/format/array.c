@@ -369,3 +369,40 @@ array_i64(const struct array *a, uint64_t first, uint64_t n, int64_t *to)
 	WALK(if (as_i64(a, x, &to[k]) < 0) return -1);
 	return 0;
 }
+
+int
+array_range(const struct array *a, struct array_range *r)
+{
+	enum { CHUNK = 8192 };
+	uint64_t rows = a->ndim ? a->dim[0] : 1, row = row_elements(a), n;
+	double v[CHUNK];
+
+	if (row > CHUNK) {
+		struct array sub = *a;
+
+		sub.ndim--;
+		memmove(sub.dim, sub.dim + 1, (size_t)sub.ndim * sizeof *sub.dim);
+		memmove(sub.stride, sub.stride + 1, (size_t)sub.ndim * sizeof *sub.stride);
+		for (uint64_t i = 0; i < rows; i++) {
+			sub.data = a->data + i * a->stride[0] * a->size;
+			if (array_range(&sub, r) < 0)
+				return -1;
+		}
+		return 0;
+	}
+	for (uint64_t i = 0; i < rows && row; i += n) {
+		n = MIN(rows - i, CHUNK / row);
+		if (array_f64(a, i, n, v) < 0)
+			return -1;
+		for (uint64_t k = 0; k < n * row; k++) {
+			if (v[k] != v[k]) {
+				r->nan++;
+				continue;
+			}
+			r->min = r->n ? MIN(r->min, v[k]) : v[k];
+			r->max = r->n ? MAX(r->max, v[k]) : v[k];
+			r->n++;
+		}
+	}
+	return 0;
+}

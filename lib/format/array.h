@@ -96,6 +96,14 @@ int array_f32(const struct array *a, uint64_t first, uint64_t n, float *to);
 int array_f64(const struct array *a, uint64_t first, uint64_t n, double *to);
 int array_i64(const struct array *a, uint64_t first, uint64_t n, int64_t *to);
 
+/* Least and greatest value, and how many there are beside NaN; added to what *r
+ * has, {0} at first.  0, or -1: elements that cannot be read (ARRAY_OTHER). */
+struct array_range {
+	double min, max;
+	uint64_t n, nan;
+};
+int array_range(const struct array *a, struct array_range *r);
+
 /* For the readers: append, growing; 0 or -1 (no memory).  path is copied. */
 struct array *array_add(struct array_list *l, const char *path);
 struct array_scalar *array_add_scalar(struct array_list *l, const char *path);
