@@ -11,10 +11,9 @@
 #include <unistd.h>
 
 #include "../../lib/format/ptsect.h"
+#include "../../lib/format/pttree.h"
 #include "size.h"
 #include "tool.h"
-
-enum { SHARD_TEXT = 3000 };
 
 struct part { /* an open file */
 	struct tool_file f;
@@ -24,25 +23,25 @@ struct part { /* an open file */
 
 static struct ptsect s;
 static struct tr_list layers, positions;
-static uint64_t topk, experts, run_id = TR_NONE, epoch = TR_NONE, prefix, first_shard, shards = 1;
+static struct pttree tree = {.run = TR_NONE, .epoch = TR_NONE};
+static uint64_t topk, experts, shards = 1;
 static uint64_t batch_size, seqlen, per_shard = 32, number;
-static const char *model, *actives, *samples;
 static int logits, no_crc, skip_missing, rows_word, decoder, encoder;
 
 static const struct opt opts[] = {
 	{'l', "layer", "LIST", OPT_LIST, &layers, "layers of the trees, or of tensors without", 0,
 	 0},
 	{'k', "topk", "N", OPT_U64, &topk, "picks of a row (all)", 1, 65534},
-	{'m', "model", "NAME", OPT_STR, &model, "model, a folder of the trees", 0, 0},
+	{'m', "model", "NAME", OPT_STR, &tree.model, "model, a folder of the trees", 0, 0},
 	{0, "experts", "N", OPT_U64, &experts, "number of experts (64)", 1, TR_EXPERTS_MAX},
 	{0, "logits", NULL, OPT_FLAG, &logits, "float tensors hold logits", 0, 0},
 	{0, "no-crc", NULL, OPT_FLAG, &no_crc, "a wrong checksum in a zip is no error", 0, 0},
-	{0, "actives", "DIR", OPT_STR, &actives, "tree of gate values and indices", 0, 0},
-	{0, "samples", "DIR", OPT_STR, &samples, "tree of input ids", 0, 0},
-	{0, "run", "N", OPT_U64, &run_id, "run id", 0, 0},
-	{0, "epoch", "N", OPT_U64, &epoch, "training step", 0, 0},
-	{0, "prefix", "N", OPT_U64, &prefix, "micro-batch (0)", 0, 0},
-	{0, "first-shard", "N", OPT_U64, &first_shard, "first shard (0)", 0, 1 << 30},
+	{0, "actives", "DIR", OPT_STR, &tree.actives, "tree of gate values and indices", 0, 0},
+	{0, "samples", "DIR", OPT_STR, &tree.samples, "tree of input ids", 0, 0},
+	{0, "run", "N", OPT_U64, &tree.run, "run id", 0, 0},
+	{0, "epoch", "N", OPT_U64, &tree.epoch, "training step", 0, 0},
+	{0, "prefix", "N", OPT_U64, &tree.prefix, "micro-batch (0)", 0, 0},
+	{0, "first-shard", "N", OPT_U64, &tree.first, "first shard (0)", 0, 1 << 30},
 	{0, "shards", "N", OPT_U64, &shards, "number of shards (1)", 1, 65536},
 	{0, "skip-missing", NULL, OPT_FLAG, &skip_missing, "leave absent shards out", 0, 0},
 	{0, "rows", "raw|token", OPT_WORD, &rows_word, "row numbers as they lie, or mapped", 0, 0},
@@ -132,7 +131,7 @@ file_section(const char *file)
 	check(pt_all(&s, 0));
 	tr_new(&trace, "trace");
 	tr_setu(&trace, "v", 1);
-	if (model && tr_set(&trace, "model", model) < 0)
+	if (tree.model && tr_set(&trace, "model", tree.model) < 0)
 		die("model: too long for a header");
 	check(pt_file_keys(&s, &trace, &p.l));
 	if (p.g.samples)
@@ -148,44 +147,34 @@ file_section(const char *file)
 
 /* ---- the trees ---- */
 
-/* The file of a shard: of that layer, or (TR_NONE) its samples.  Kept, like the file. */
+/* Kept, like the file. */
 static char *
 path_of(uint64_t layer, uint64_t shard)
 {
-	char *p = NULL;
-	int r;
+	char *p = pttree_file(&tree, layer, shard);
 
-	if (layer == TR_NONE)
-		r = asprintf(&p, "%s/%s/%" PRIu64 "/%" PRIu64 "-%" PRIu64 ".pt", samples, model,
-			     run_id, prefix, shard);
-	else
-		r = asprintf(&p,
-			     "%s/%s/%" PRIu64 "/%" PRIu64 "/%" PRIu64 "/%" PRIu64 "-%" PRIu64 ".pt",
-			     actives, model, run_id, epoch, layer, prefix, shard);
-	if (r < 0)
+	if (!p)
 		die("no memory");
 	return p;
 }
 
-/* Is the shard there, in samples and all layers?  Else die, or say so. */
+/* Is the shard there?  Else die, or say so. */
 static int
 present(uint64_t shard)
 {
-	for (size_t i = samples ? 0 : 1; i <= s.nlayer; i++) {
-		char *p = path_of(i ? s.layer[i - 1] : TR_NONE, shard);
+	char *p;
+	int r = pttree_missing(&tree, s.layer, s.nlayer, shard, &p);
 
-		if (access(p, F_OK)) {
-			if (!skip_missing || errno != ENOENT)
-				die("%s:", p);
-			if (!t.quiet)
-				warn("%s is missing, shard %" PRIu64 "-%" PRIu64 " is left out", p,
-				     prefix, shard);
-			free(p);
-			return 0;
-		}
+	if (r < 0)
+		die("no memory");
+	if (r && (!skip_missing || errno != ENOENT))
+		die("%s:", p);
+	if (r && !t.quiet)
+		warn("%s is missing, shard %" PRIu64 "-%" PRIu64 " is left out", p, tree.prefix,
+		     shard);
+	if (r)
 		free(p);
-	}
-	return 1;
+	return !r;
 }
 
 static void
@@ -213,23 +202,23 @@ open_trees(void)
 		layer[i] = tr_list_at(&layers, i);
 	s.number = at = xcalloc(shards, sizeof *at);
 	for (uint64_t i = 0; i < shards; i++)
-		if (present(first_shard + i))
+		if (present(tree.first + i))
 			at[s.nshard++] = i;
 	if (!s.nshard)
-		die("%s: none of the shards is there", actives);
+		die("%s: none of the shards is there", tree.actives);
 	s.gate = xcalloc(s.nlayer * s.nshard, sizeof *s.gate);
 	s.file = xcalloc(s.nlayer * s.nshard, sizeof *s.file);
-	if (samples) {
+	if (tree.samples) {
 		s.samples = xcalloc(s.nshard, sizeof *s.samples);
 		s.sample_file = xcalloc(s.nshard, sizeof *s.sample_file);
 	}
 	for (size_t j = 0; j < s.nshard; j++) {
-		if (samples)
-			open_samples(j, first_shard + at[j]);
+		if (tree.samples)
+			open_samples(j, tree.first + at[j]);
 		for (size_t i = 0; i < s.nlayer; i++) {
 			struct part *p = xcalloc(1, sizeof *p);
 
-			load_gates(p, path_of(layer[i], first_shard + at[j]));
+			load_gates(p, path_of(layer[i], tree.first + at[j]));
 			if (p->g.n != 1)
 				die("%s: %zu layers in it, not one", p->f.name, p->g.n);
 			s.file[i * s.nshard + j] = p->f.name;
@@ -261,46 +250,20 @@ static void
 tree_section(uint64_t pos)
 {
 	struct tr_frame trace;
-	char text[SHARD_TEXT];
-	uint64_t length;
-	size_t at = 0;
 
 	pt_reset(&s);
-	for (size_t j = 0; j < s.nshard; j++) {
+	for (size_t j = 0; j < s.nshard; j++)
 		take_rows(j, pos);
-		at += (size_t)snprintf(text + at, sizeof text - at, "%s%" PRIu64 "-%" PRIu64 ".pt",
-				       j ? "," : "", prefix, first_shard + s.number[j]);
-		if (at >= sizeof text)
-			die("%zu shards do not fit a header", s.nshard);
-	}
 	if (decoder && number)
 		check(pt_cut(&s, number));
-	tr_new(&trace, "trace");
-	tr_setu(&trace, "v", 1);
-	if (tr_set(&trace, "model", model) < 0)
-		die("model: too long for a header");
-	tr_setu(&trace, "run", run_id);
-	tr_setu(&trace, "epoch", epoch);
-	if (decoder)
-		tr_setu(&trace, "position", pos);
-	else if (encoder)
-		tr_setu(&trace, "seqs", s.rows / s.seqlen);
-	if (s.seqlen)
-		tr_setu(&trace, "seqlen", s.seqlen);
-	check(pt_shard_keys(&s, &trace, text));
-	tr_set(&trace, "align", s.token ? "token" : "raw");
-	if (batch_size) {
-		check(pt_length(&s, 0, &length));
-		tr_setu(&trace, "shard_seqs", batch_size);
-		tr_setu(&trace, "shard_seqlen", length);
-	}
+	check(pttree_trace(&tree, &s, &trace, pos, encoder));
 	check(pt_put(&s, &trace, put, &t));
 }
 
 static void
 trees(void)
 {
-	if (!model || run_id == TR_NONE || epoch == TR_NONE)
+	if (!tree.model || tree.run == TR_NONE || tree.epoch == TR_NONE)
 		die("--actives needs --model, --run and --epoch");
 	if (t.nfiles)
 		die("--actives and a FILE together");
@@ -329,7 +292,7 @@ main(int argc, char **argv)
 	tool_start(&t, argc, argv);
 	s.want_topk = topk;
 	s.want_experts = experts;
-	if (actives)
+	if (tree.actives)
 		trees();
 	else if (!t.nfiles)
 		file_section("-");
