@@ -4,7 +4,7 @@
 #include "heat.h"
 #include "size.h"
 
-enum { BAR = 84 };
+enum { BAR = 100, SHAPES = 64 * 64, PIXELS = 2000000 };
 
 /* viridis at nine places; and blue over white to red */
 static const char rising[] =
@@ -70,16 +70,18 @@ ticks(struct gp *g, const struct sheet *s, const struct heat *p)
 	gp_printf(g, ")\n");
 }
 
-/* gnuplot draws no image of a single line: it comes twice, the second out of sight. */
+/* Each cell zoom times in both directions.  gnuplot draws no image of a single
+ * line: it comes twice, the second out of sight. */
 static void
-data(struct gp *g, size_t number, const struct heat *p, int log)
+data(struct gp *g, size_t number, const struct heat *p, int log, size_t zoom)
 {
-	size_t rows = MAX(p->rows, 2), columns = MAX(p->columns, 2);
+	size_t rows = zoom * MAX(p->rows, 2), columns = zoom * MAX(p->columns, 2);
 
 	gp_printf(g, "$panel%zu << EOD\n", number);
 	for (size_t r = 0; r < rows; r++)
 		for (size_t c = 0; c < columns; c++) {
-			double v = p->v[MIN(r, p->rows - 1) * p->columns + MIN(c, p->columns - 1)];
+			double v = p->v[MIN(r / zoom, p->rows - 1) * p->columns +
+					MIN(c / zoom, p->columns - 1)];
 
 			gp_num(g, log && !(v > 0) ? NAN : v);
 			gp_printf(g, c + 1 < columns ? " " : "\n");
@@ -87,11 +89,26 @@ data(struct gp *g, size_t number, const struct heat *p, int log)
 	gp_printf(g, "EOD\n");
 }
 
+/* Few cells are drawn as shapes, which stay sharp; many as an image, which
+ * stays small.  An image is smoothed at its cells' edges when it is shown
+ * larger than it is, so cells come in several of its pixels. */
+static size_t
+zoom_of(const struct sheet *s, size_t columns, size_t cells)
+{
+	size_t zoom = (size_t)ceil(2 * s->pw / (double)columns);
+
+	if (cells <= SHAPES)
+		return 1;
+	while (zoom > 1 && cells * zoom * zoom > PIXELS)
+		zoom--;
+	return zoom;
+}
+
 void
 heat_draw(struct gp *g, struct sheet *s, const struct heat *panel, size_t n,
 	  const struct heat_scale *scale)
 {
-	size_t rows = 1, columns = 1, cells = 0;
+	size_t rows = 1, columns = 1, cells = 0, zoom;
 	double side = n > 1 ? 200 : 440, w, h;
 
 	for (size_t i = 0; i < n; i++) {
@@ -107,20 +124,23 @@ heat_draw(struct gp *g, struct sheet *s, const struct heat *panel, size_t n,
 	s->right = BAR;
 	sheet_begin(g, s, n, w, h);
 	put_scale(g, s, panel, n, scale);
+	zoom = zoom_of(s, columns, cells);
 	/* cells that are left out */
 	gp_printf(g, "set object 1 rectangle from graph 0,0 to graph 1,1 behind "
 		     "fillcolor rgb '#dddddd' fillstyle solid noborder\n");
 	for (size_t i = 0; i < n; i++) {
 		const struct heat *p = &panel[i];
 
-		data(g, i, p, scale->log);
+		data(g, i, p, scale->log, zoom);
 		sheet_panel(g, s, i, p->title, p->x, p->y);
 		ticks(g, s, p);
 		gp_printf(g, "set xrange [-0.5:%zu.5]\nset yrange [%zu.5:-0.5]\n", p->columns - 1,
 			  p->rows - 1);
-		/* few cells as shapes, which stay sharp; many as an image, which stays small */
-		gp_printf(g, "plot $panel%zu matrix with image%s\n", i,
-			  cells <= 20000 ? " pixels" : "");
+		gp_printf(g, "plot $panel%zu matrix ", i);
+		if (zoom > 1)
+			gp_printf(g, "using ($1/%zu-%.9g):($2/%zu-%.9g):3 ", zoom,
+				  0.5 - 0.5 / (double)zoom, zoom, 0.5 - 0.5 / (double)zoom);
+		gp_printf(g, "with image%s\n", cells <= SHAPES ? " pixels" : "");
 		if (i == 0)
 			gp_printf(g, "unset colorbox\n");
 	}

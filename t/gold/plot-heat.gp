@@ -1,4 +1,4 @@
-set terminal svg size 612,565 standalone noenhanced font 'sans,12' background '#ffffff'
+set terminal svg size 628,565 standalone noenhanced font 'sans,12' background '#ffffff'
 set encoding utf8
 set datafile missing '?'
 set border 31 linewidth 0.5 linecolor '#888888'
@@ -10,7 +10,7 @@ set palette defined (0 '#440154', 1 '#472d7b', 2 '#3b528b', 3 '#2c728e', 4 '#219
 set cbrange [0:120]
 set cbtics 10
 set cblabel 'tokens' noenhanced offset -0.5,0
-set colorbox user origin screen 0.87582,0.11504 size screen 0.019608,0.77876 border
+set colorbox user origin screen 0.8535,0.11504 size screen 0.019108,0.77876 border
 set object 1 rectangle from graph 0,0 to graph 1,1 behind fillcolor rgb '#dddddd' fillstyle solid noborder
 $panel0 << EOD
 ? 32 59 20 20 24 17 32
@@ -22,8 +22,8 @@ $panel0 << EOD
 17 45 64 19 23 22 ? 31
 32 53 90 19 36 34 31 ?
 EOD
-set lmargin at screen 0.091503
-set rmargin at screen 0.81046
+set lmargin at screen 0.089172
+set rmargin at screen 0.78981
 set tmargin at screen 0.89381
 set bmargin at screen 0.11504
 set title 'layer 2' noenhanced offset 0,-0.7
