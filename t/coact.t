@@ -19,4 +19,5 @@ same 'norms of frames and of the trace' 'coact --norm pmi -t a' 'coact a | coact
 is 'jaccard by hand' '1,0.3333333333333333,1' sh -c "coact --norm jaccard -t x | sed -n 2p | cut -f4"
 fails 2 'a norm is no sum' 'coact --norm pmi a | trace-sum' 'table'
 fails 2 'ids missing' "printf '@trace v=1 layers=1 experts=3 topk=1\n@route layer=0 rows=1 cols=w:f16:1 bytes=2\n\0\0\n@end frames=1\n' | coact" 'no column ids'
+fails 2 'layers that are not there' 'trace-gen --rows 9 | coact -l 9' 'none of these layers'
 done_testing

@@ -19,4 +19,5 @@ while [ $s -le 20 ]; do
 done
 is 'by batch' 6 sh -c "expert-load --by-batch a | grep -ac '^@count'"
 fails 2 'a result of another kind has no rows' 'topk-stats a | head -c 500 | expert-load' 'cut off'
+fails 2 'layers that are not there' 'trace-gen --rows 9 | expert-load -l 9' 'none of these layers'
 done_testing

@@ -21,6 +21,8 @@ for page in "$TOP"/man/*.1; do
 		i=$((i + 1))
 	done
 	cd ..
+	! [ -x "$BUILD/bin/$name" ] || is "$name: --help says what the page says" \
+		"$name: $(sed -n 's/^\.Nd //p' "$page")" sh -c "$name --help | head -n 1"
 	[ "$name" = moetrace ] || ! command -v "$name" >/dev/null || [ -f "$TOP/pipelines/$name" ] || {
 		"$name" --help | sed -n 's/^ .\{5\}--\([a-z0-9-]*\).*/\1/p' | sort >opts
 		missing=

@@ -33,4 +33,5 @@ if [ -d "$DATA/flame-moe-290m" ]; then
 else
 	skip_one 'no shipped histograms here'
 fi
+fails 2 'layers that are not there' 'trace-gen --rows 9 | topk-stats -k 1 -l 9' 'none of these layers'
 done_testing

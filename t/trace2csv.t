@@ -34,4 +34,5 @@ if [ -d "$DATA/flame-moe-290m" ]; then
 else
 	skip_one 'no shipped files here'
 fi
+fails 2 'layers that are not there' 'trace-gen --rows 9 | trace2csv -l 9' 'none of these layers'
 done_testing

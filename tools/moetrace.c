@@ -84,7 +84,7 @@ main(int argc, char **argv)
 		page(dir, argc > 2 ? argv[2] : "moetrace");
 	if (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help")) {
 		snprintf(path, sizeof path,
-			 "moetrace: lists and runs the tools of the suite\nusage: %s\n", use);
+			 "moetrace: list and run the tools of the suite\nusage: %s\n", use);
 		die_help(path);
 	}
 	if (!strcmp(argv[1], "--exec-path")) {

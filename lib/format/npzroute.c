@@ -37,7 +37,8 @@ typedef uint32_t in_u32 __attribute__((may_alias, aligned(1)));
 		WORK best = LEAST;                                                   \
 		size_t i = 0;                                                        \
                                                                                      \
-		for (; i + CHUNK <= n; i += CHUNK) {                                 \
+		for (; i < n && n >= CHUNK; i += CHUNK) {                            \
+			i = MIN(i, n - CHUNK); /* the last overlaps */               \
 			for (int j = 0; j < CHUNK; j++) {                            \
 				WORK x = (WORK)p[i + (size_t)j];                     \
                                                                                      \

@@ -135,6 +135,8 @@ rows(struct tool *t, struct tr_frame *f)
 		    "--layer",
 		    (unsigned long long)one_layer, (unsigned long long)layer);
 	one_layer = layer;
+	if (!zeros)
+		header(t);
 	tool_ids(t, f, &ids);
 	tool_col(t, f, "w", &w);
 	if (w.width != ids.k)
@@ -176,11 +178,12 @@ rows(struct tool *t, struct tr_frame *f)
 	free(picks);
 }
 
+static int histograms;
+
 /* A histogram file of the notebooks out of a topk frame. */
 static void
 histogram(struct tool *t, const struct tr_frame *f, const struct tr_frame *trace)
 {
-	static int done;
 	struct topktext x = {.layer = tool_key(t, f, "layer"),
 			     .k = tool_key(t, f, "k"),
 			     .n_tokens = tool_key(t, f, "n_tokens"),
@@ -196,7 +199,7 @@ histogram(struct tool *t, const struct tr_frame *f, const struct tr_frame *trace
 	if (dialect == PLAIN)
 		die("@topk: --dialect dynande or dynande-txt writes histograms, -t of topk-stats "
 		    "tables");
-	if (done++)
+	if (histograms++)
 		die("several histograms: a file holds one, choose by -k and -l of topk-stats");
 	tool_col(t, f, "n", &n);
 	if (n.type != TR_U64 || n.width != 1)
@@ -209,7 +212,7 @@ histogram(struct tool *t, const struct tr_frame *f, const struct tr_frame *trace
 int
 main(int argc, char **argv)
 {
-	static struct tool t = {"trace2csv", "[FILE ...]", "writes a trace as dense CSV", opts,
+	static struct tool t = {"trace2csv", "[FILE ...]", "write a trace as dense CSV", opts,
 				TOOL_BYTES};
 	static struct tr_frame f, trace;
 	uint64_t experts = 0;
@@ -233,11 +236,11 @@ main(int argc, char **argv)
 			if (dialect == DYNANDE_TXT)
 				die("@route: --dialect dynande-txt writes histograms, of topk "
 				    "frames");
-			if (!zeros)
-				header(&t);
 			rows(&t, &f);
 		}
 	}
+	if (layers.n && one_layer == TR_NONE && !histograms)
+		die("none of these layers is in the input");
 	if (!zeros && !topk)
 		header(&t);
 	return tool_end(&t);

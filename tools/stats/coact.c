@@ -115,6 +115,8 @@ main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < nfound; i++)
 		add(sum, &found[i]);
+	if (layers.n && !sum_count(sum))
+		die("none of these layers is in the input");
 	sum_sort(sum);
 	for (size_t i = 0; i < sum_count(sum); i++)
 		put(&t, sum_at(sum, i));

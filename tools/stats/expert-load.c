@@ -65,6 +65,8 @@ main(int argc, char **argv)
 		else if (!strcmp(f.kind, "count") && sum_add(sum, &f) < 0)
 			die("%s", sum_errstr(sum));
 	}
+	if (layers.n && !sum_count(sum))
+		die("none of these layers is in the input");
 	sum_sort(sum);
 	for (size_t i = 0; i < sum_count(sum); i++)
 		tool_put(&t, sum_at(sum, i));

@@ -129,6 +129,8 @@ main(int argc, char **argv)
 	for (size_t i = 0; i < nfound; i++)
 		for (uint64_t j = 0; j < tr_list_count(&ks); j++)
 			add(sum, &found[i], tr_list_at(&ks, j), n);
+	if (layers.n && !sum_count(sum))
+		die("none of these layers is in the input");
 	sum_sort(sum);
 	for (size_t i = 0; i < sum_count(sum); i++)
 		tool_put(&t, sum_at(sum, i));

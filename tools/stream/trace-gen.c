@@ -134,7 +134,7 @@ put_route(struct tool *t, uint64_t batch, uint64_t l, uint64_t row0, uint64_t n)
 int
 main(int argc, char **argv)
 {
-	static struct tool t = {"trace-gen", "", "makes synthetic routing", opts,
+	static struct tool t = {"trace-gen", "", "make synthetic routing", opts,
 				TOOL_TRACE | TOOL_NOIN | TOOL_SEED};
 
 	tool_start(&t, argc, argv);
