@@ -175,6 +175,31 @@ tr_head_add(struct tr_head *h, const struct tr_frame *f, int force)
 }
 
 int
+tr_set_layers(struct tr_frame *trace, const struct tr_list *layers)
+{
+	char text[TR_HEADER_MAX];
+
+	tr_setu(trace, "layers", tr_list_count(layers));
+	tr_unset(trace, "map");
+	if (layers->n == 0 || (layers->n == 1 && layers->range[0].lo == 0))
+		return 0;
+	if (tr_list_text(layers, text, sizeof text) < 0)
+		return TR_ELIMIT;
+	return tr_set(trace, "map", text);
+}
+
+int
+tr_new_trace(struct tr_frame *f, const struct tr_list *layers, uint64_t experts, uint64_t topk)
+{
+	tr_new(f, "trace");
+	tr_setu(f, "v", 1);
+	tr_setu(f, "layers", 0);
+	tr_setu(f, "experts", experts);
+	tr_setu(f, "topk", topk);
+	return tr_set_layers(f, layers);
+}
+
+int
 tr_head_put(struct tr_head *h, struct tr_out *o)
 {
 	struct tr_frame *t = &h->trace;
@@ -183,15 +208,11 @@ tr_head_put(struct tr_head *h, struct tr_out *o)
 	int r;
 
 	t->crc = h->sect.crc;
-	tr_setu(t, "layers", h->sect.layers);
 	tr_setu(t, "experts", h->sect.experts);
 	tr_setu(t, "topk", h->sect.topk);
-	tr_unset(t, "map");
-	if (h->sect.map.n > 1 || (h->sect.map.n == 1 && h->sect.map.range[0].lo)) {
-		if (tr_list_text(&h->sect.map, buf, sizeof buf) < 0)
-			return TR_ELIMIT;
-		tr_set(t, "map", buf);
-	}
+	if ((r = tr_set_layers(t, &h->sect.map)) < 0)
+		return r;
+	tr_setu(t, "layers", h->sect.layers);
 	if ((r = tr_put(o, t)) < 0)
 		return r;
 	for (int i = 0; i < h->nprog; i++) {

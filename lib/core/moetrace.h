@@ -205,6 +205,12 @@ tr_id(const struct tr_ids *ids, uint64_t i) /* element i; UINT32_MAX: empty */
 /* An empty frame of that kind, with crc. */
 void tr_new(struct tr_frame *f, const char *kind);
 
+/* An @trace of these layers, so far; layers as in tr_set_layers. */
+int tr_new_trace(struct tr_frame *f, const struct tr_list *layers, uint64_t experts, uint64_t topk);
+/* layers= and, where they are not 0, 1, 2 ..., map= of a trace frame: 0, or
+ * TR_ELIMIT where the list does not fit a header. */
+int tr_set_layers(struct tr_frame *trace, const struct tr_list *layers);
+
 /* Set key to a value (percent-coded here where it must be); the place of an
  * old one is kept, a new one comes last.  0 or TR_ELIMIT, TR_EHEADER. */
 int tr_set(struct tr_frame *f, const char *key, const char *val);

@@ -40,6 +40,27 @@ rows_at(const struct rows *r, uint64_t i)
 	return n;
 }
 
+int
+value_open(struct value *v, const struct tr_frame *f, const char *name)
+{
+	int r = tr_col(f, name, &v->col);
+
+	if (r > 0)
+		return v->col.type > TR_U64 || v->col.width != 1 ? TR_ECOLS : 1;
+	v->col.data = NULL;
+	return r < 0 ? r : tr_num(f, name, &v->key);
+}
+
+uint64_t
+value_at(const struct value *v, uint64_t i)
+{
+	uint64_t n = v->key;
+
+	if (v->col.data)
+		col_u64(&v->col, i, 1, &n);
+	return n;
+}
+
 void *
 rows_room(struct rows_buf *buf, size_t n)
 {

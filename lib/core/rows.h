@@ -15,6 +15,16 @@ struct rows {
 int rows_open(struct rows *r, const struct tr_frame *f);
 uint64_t rows_at(const struct rows *r, uint64_t i);
 
+/* One unsigned number a row: a column, or the scalar key that stands for it. */
+struct value {
+	struct tr_col col; /* data NULL: key */
+	uint64_t key;
+};
+
+/* 1, 0 where f has neither, or TR_E.... */
+int value_open(struct value *v, const struct tr_frame *f, const char *name);
+uint64_t value_at(const struct value *v, uint64_t i);
+
 /* Memory for the frames made here; {0} at first, used again by each call. */
 struct rows_buf {
 	unsigned char *p;

@@ -460,22 +460,20 @@ put_trace(struct ptsect *s, struct tr_frame *trace, int (*put)(void *arg, struct
 	  void *arg)
 {
 	struct tr_list map = {0};
-	char text[TR_HEADER_MAX];
 	int r = 0;
 
+	tr_setu(trace, "v", 1);
 	for (size_t i = 0; i < s->nlayer && !r; i++)
 		r = tr_list_add(&map, s->layer[i]);
-	if (r || tr_list_text(&map, text, sizeof text) < 0) {
-		tr_list_free(&map);
-		return fail(s, r ? "no memory" : "the layers do not fit a header");
+	if (!r) {
+		tr_setu(trace, "layers", s->nlayer);
+		tr_setu(trace, "experts", s->experts);
+		tr_setu(trace, "topk", s->topk);
+		r = tr_set_layers(trace, &map);
 	}
 	tr_list_free(&map);
-	tr_setu(trace, "v", 1);
-	tr_setu(trace, "layers", s->nlayer);
-	tr_setu(trace, "experts", s->experts);
-	tr_setu(trace, "topk", s->topk);
-	if (tr_set(trace, "map", text) < 0 || tr_set(trace, "order", "batch,layer") < 0)
-		return fail(s, "the layers do not fit a header");
+	if (r || tr_set(trace, "order", "batch,layer") < 0)
+		return fail(s, r == TR_ENOMEM ? "no memory" : "the layers do not fit a header");
 	return put(arg, trace);
 }
 

@@ -61,3 +61,27 @@ load_count(const struct tr_ids *ids, uint32_t k, const uint8_t *dropped, uint32_
 				n[e]++;
 		}
 }
+
+int
+load_picked(const struct tr_ids *ids, uint64_t i, const struct tr_list *any,
+	    const struct tr_list *all)
+{
+	int found = !any->n;
+	uint64_t n = 0;
+
+	for (uint32_t s = 0; s < ids->k; s++) {
+		uint32_t e = tr_id(ids, i * ids->k + s);
+
+		if (e == UINT32_MAX)
+			continue;
+		found |= tr_list_has(any, e);
+		if (all->n && tr_list_has(all, e)) {
+			uint32_t k = 0; /* an id that repeats counts once */
+
+			while (k < s && tr_id(ids, i * ids->k + k) != e)
+				k++;
+			n += k == s;
+		}
+	}
+	return found && (!all->n || n == tr_list_count(all));
+}

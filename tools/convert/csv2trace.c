@@ -184,17 +184,10 @@ put_layer(struct layer *l, uint64_t k)
 static void
 put_head(const struct tr_list *map, uint64_t k)
 {
-	char text[TR_HEADER_MAX / 2];
 	struct tr_frame f;
 
-	if (tr_list_text(map, text, sizeof text) < 0)
+	if (tr_new_trace(&f, map, experts, k) < 0)
 		die("%s: the layers do not fit a header", file);
-	tr_new(&f, "trace");
-	tr_setu(&f, "v", 1);
-	tr_setu(&f, "layers", tr_list_count(map));
-	tr_setu(&f, "experts", experts);
-	tr_setu(&f, "topk", k);
-	tr_set(&f, "map", text);
 	tr_set(&f, "order", "layer,batch");
 	tool_open(&t, &f);
 }

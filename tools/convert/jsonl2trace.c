@@ -99,18 +99,9 @@ static void
 head(uint64_t nexperts, uint64_t k, const struct tr_list *l)
 {
 	struct tr_frame f;
-	char map[TR_HEADER_MAX / 2];
 
-	tr_new(&f, "trace");
-	tr_setu(&f, "v", 1);
-	tr_setu(&f, "layers", tr_list_count(l));
-	tr_setu(&f, "experts", nexperts);
-	tr_setu(&f, "topk", k);
-	if (tr_list_count(l) && tr_list_at(l, tr_list_count(l) - 1) != tr_list_count(l) - 1) {
-		if (tr_list_text(l, map, sizeof map) < 0)
-			die("more layers than a header holds");
-		tr_set(&f, "map", map);
-	}
+	if (tr_new_trace(&f, l, nexperts, k) < 0)
+		die("more layers than a header holds");
 	tool_open(&t, &f);
 }
 

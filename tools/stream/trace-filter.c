@@ -7,16 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../lib/stats/load.h"
+#include "../../lib/stats/told.h"
 #include "rng.h"
 #include "rows.h"
 #include "size.h"
 #include "tool.h"
 
+#define NOT_ASKED 2e300 /* no probability that could be given */
+
 static struct tr_list layers, batches, rows, positions, seqs, any, all;
 static const char *dataset, *drop;
 static int phase = -1;
 static uint64_t every = 1, head = TR_NONE;
-static double sample = 2; /* above 1: not asked for */
+static double sample = NOT_ASKED;
 
 static struct opt opts[] = {
 	{'l', "layer", "LIST", OPT_LIST, &layers, "layers", 0, 0},
@@ -43,20 +47,8 @@ static struct tool t = {
 	.flags = TOOL_TRACE | TOOL_SEED,
 };
 
-/* What the tok frames of a batch said: row << 1 | wanted, ascending. */
-static struct batch {
-	uint64_t number, *row;
-	size_t n, cap, at;
-} * toks;
-static size_t ntoks;
-
-/* What the seq frames said under --dataset. */
-static struct seq {
-	uint64_t batch, seq;
-	int wanted;
-} * known;
-static size_t nknown;
-static int known_sorted, section_wanted, by_batch;
+static struct told *told; /* which sequences are of the data set, which rows are wanted */
+static int section_wanted, by_batch;
 
 static uint64_t nlayers; /* selected layers that occur in any section */
 static uint32_t *idx;
@@ -88,9 +80,7 @@ begin(struct tr_frame *f)
 	char buf[TR_HEADER_MAX];
 	const char *val;
 
-	for (size_t i = 0; i < ntoks; i++)
-		free(toks[i].row);
-	ntoks = nknown = 0;
+	told_forget(told);
 	by_batch = tr_key(f, "order", &val) && !strcmp(val, "batch,layer");
 	section_wanted = -1;
 	if (dataset && tr_text(f, "dataset", buf, sizeof buf) > 0)
@@ -106,42 +96,20 @@ begin(struct tr_frame *f)
 			die("no memory");
 	}
 	nlayers += tr_list_count(&map);
-	if (tr_list_count(&map) != s->layers) {
-		tr_setu(f, "layers", tr_list_count(&map));
-		tr_unset(f, "map");
-		if (tr_list_text(&map, buf, sizeof buf) < 0)
-			refuse(f, "map grows too long", tr_list_count(&map));
-		if (map.n > 1 || (map.n && map.range[0].lo))
-			tr_set(f, "map", buf);
-	}
+	if (tr_list_count(&map) != s->layers && tr_set_layers(f, &map) < 0)
+		refuse(f, "map grows too long", tr_list_count(&map));
 	tr_list_free(&map);
-}
-
-static int
-by_seq(const void *a, const void *b)
-{
-	const struct seq *x = a, *y = b;
-
-	if (x->batch != y->batch)
-		return x->batch < y->batch ? -1 : 1;
-	return (x->seq > y->seq) - (x->seq < y->seq);
 }
 
 static int
 seq_wanted(const struct tr_frame *f, uint64_t batch, uint64_t seq)
 {
-	struct seq key = {batch, seq, 0}, *s;
+	int wanted = dataset ? told_seq(told, batch, seq) : 1;
 
 	if (!tr_list_has(&seqs, seq))
 		return 0;
-	if (!dataset)
-		return 1;
-	if (!known_sorted)
-		qsort(known, nknown, sizeof *known, by_seq);
-	known_sorted = 1;
-	s = nknown ? bsearch(&key, known, nknown, sizeof *known, by_seq) : NULL;
-	if (s)
-		return s->wanted;
+	if (wanted >= 0)
+		return wanted;
 	if (section_wanted < 0)
 		refuse(f, "no @seq before it tells the data set of sequence", seq);
 	return section_wanted;
@@ -159,106 +127,28 @@ take_seq(struct tr_frame *f)
 
 		if (tr_text(f, "dataset", name, sizeof name) > 0)
 			wanted = !strcmp(name, dataset);
-		if (nknown % 1024 == 0)
-			known = xrealloc(known, nknown + 1024, sizeof *known);
-		known[nknown++] = (struct seq){batch, seq, wanted > 0};
-		known_sorted = 0;
+		check(told_put_seq(told, batch, seq, wanted > 0));
 		return wanted > 0 && tr_list_has(&seqs, seq);
 	}
 	return seq_wanted(f, batch, seq);
 }
 
-/* A column of tok, or the key that stands for it. */
-struct value {
-	struct tr_col c;
-	uint64_t key;
-};
-
 static void
-value_open(const struct tr_frame *f, const char *name, struct value *v)
+open_value(const struct tr_frame *f, const char *name, struct value *v)
 {
-	int r = tr_col(f, name, &v->c);
+	int r = value_open(v, f, name);
 
-	check(r);
-	if (r > 0 && v->c.type > TR_U64)
+	if (r == TR_ECOLS || r == TR_EVALUE)
 		refuse(f, "a column that is asked for is not unsigned", 0);
-	if (r == 0) {
-		v->c.data = NULL;
-		v->key = tool_key(&t, f, name);
-	}
-}
-
-static uint64_t
-value_at(const struct value *v, uint64_t i)
-{
-	uint64_t n = v->key;
-
-	if (v->c.data)
-		col_u64(&v->c, i * v->c.width, 1, &n);
-	return n;
-}
-
-static struct batch *
-batch_of(uint64_t number, int make)
-{
-	for (size_t i = ntoks; i-- > 0;)
-		if (toks[i].number == number)
-			return &toks[i];
-	if (!make)
-		return NULL;
-	toks = xrealloc(toks, ntoks + 1, sizeof *toks);
-	toks[ntoks] = (struct batch){.number = number};
-	return &toks[ntoks++];
-}
-
-/* Under order=batch,layer batches before this one will not come again. */
-static void
-forget(uint64_t number)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < ntoks; i++)
-		if (toks[i].number < number)
-			free(toks[i].row);
-		else
-			toks[n++] = toks[i];
-	ntoks = n;
-}
-
-static int
-by_row(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
+	check(r);
+	if (r == 0)
+		tool_key(&t, f, name); /* says that it is missing */
 }
 
 static int
 ask_tok(void)
 {
 	return positions.n || seqs.n || dataset || phase >= 0;
-}
-
-/* Does the tok row with that number want to stay? */
-static int
-tok_wanted(const struct tr_frame *f, struct batch *b, uint64_t row)
-{
-	size_t lo = 0, hi = b ? b->n : 0;
-
-	if (b && b->at < b->n && b->row[b->at] >> 1 == row)
-		return (int)(b->row[b->at++] & 1);
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (b->row[mid] >> 1 < row)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	if (!b || lo == b->n || b->row[lo] >> 1 != row)
-		refuse(f, "no @tok before it has this row", row);
-	b->at = lo + 1;
-	return (int)(b->row[lo] & 1);
 }
 
 static int
@@ -271,29 +161,6 @@ row_wanted(uint64_t batch, uint64_t row)
 	       (sample > 1 || rng_f64(t.seed, stream, row) < sample);
 }
 
-static int
-picked(const struct tr_ids *ids, uint64_t i)
-{
-	int found = !any.n;
-	uint64_t n = 0;
-
-	for (uint32_t s = 0; s < ids->k; s++) {
-		uint32_t e = tr_id(ids, i * ids->k + s);
-
-		if (e == UINT32_MAX)
-			continue;
-		found |= tr_list_has(&any, e);
-		if (all.n && tr_list_has(&all, e)) {
-			uint32_t k = 0; /* an id that repeats counts once */
-
-			while (k < s && tr_id(ids, i * ids->k + k) != e)
-				k++;
-			n += k == s;
-		}
-	}
-	return found && (!all.n || n == tr_list_count(&all));
-}
-
 /* The wanted rows of a tok or route frame into idx; their number. */
 static uint64_t
 choose(struct tr_frame *f)
@@ -301,10 +168,9 @@ choose(struct tr_frame *f)
 	int tok = !strcmp(f->kind, "tok"), ask = ask_tok();
 	uint64_t batch = tr_get(f, "batch", 0), n = 0;
 	struct value pos = {0}, seq = {0}, ph = {0};
-	struct batch *b = NULL;
 	struct tr_ids ids;
 	struct rows r;
-	int sorted = 1, e = rows_open(&r, f);
+	int e = rows_open(&r, f);
 
 	if (e == TR_ECOLS || e == TR_EVALUE)
 		refuse(f, "row numbers are none", 0);
@@ -315,20 +181,16 @@ choose(struct tr_frame *f)
 		capidx = f->rows;
 	}
 	if (ask && by_batch && !tok)
-		forget(batch);
+		told_pass(told, batch);
 	if (ask)
-		b = batch_of(batch, tok);
+		check(told_batch(told, batch, tok ? f->rows : 0));
 	if (tok && ask) {
 		if (positions.n)
-			value_open(f, "pos", &pos);
-		if (seqs.n || (dataset && (nknown || section_wanted < 0)))
-			value_open(f, "seq", &seq);
+			open_value(f, "pos", &pos);
+		if (seqs.n || (dataset && (told_seqs(told) || section_wanted < 0)))
+			open_value(f, "seq", &seq);
 		if (phase >= 0)
-			value_open(f, "phase", &ph);
-		if (b->n + f->rows > b->cap) {
-			b->cap = b->n + f->rows;
-			b->row = xrealloc(b->row, b->cap, sizeof *b->row);
-		}
+			open_value(f, "phase", &ph);
 	}
 	if (!tok && (any.n || all.n))
 		tool_ids(&t, f, &ids);
@@ -341,21 +203,18 @@ choose(struct tr_frame *f)
 				(phase < 0 || value_at(&ph, i) == (uint64_t)phase) &&
 				((!seqs.n && !dataset) || seq_wanted(f, batch, value_at(&seq, i)));
 
-			sorted &= !b->n || b->row[b->n - 1] >> 1 <= row;
-			b->row[b->n++] = row << 1 | (uint64_t)w;
+			told_put_row(told, row, w);
 			keep &= w;
-		} else if (ask) {
-			keep = keep && tok_wanted(f, b, row);
+		} else if (ask && keep && (keep = told_row(told, row)) < 0) {
+			refuse(f, "no @tok before it has this row", row);
 		}
 		if (keep && !tok && (any.n || all.n))
-			keep = picked(&ids, i);
+			keep = load_picked(&ids, i, &any, &all);
 		if (keep)
 			idx[n++] = (uint32_t)i;
 	}
-	if (!sorted)
-		qsort(b->row, b->n, sizeof *b->row, by_row);
-	if (b)
-		b->at = 0;
+	if (tok && ask)
+		told_rows_end(told);
 	return n;
 }
 
@@ -419,7 +278,9 @@ main(int argc, char **argv)
 	uint64_t n;
 
 	tool_start(&t, argc, argv);
-	if (sample < 0 || (sample > 1 && sample != 2))
+	if (!(told = told_new()))
+		die("no memory");
+	if (sample < 0 || (sample > 1 && sample < NOT_ASKED))
 		die("--sample: not a probability");
 	while (tool_next(&t, &f)) {
 		int tok = !strcmp(f.kind, "tok"), route = !strcmp(f.kind, "route");

@@ -198,7 +198,6 @@ static void
 map_trace(struct tr_frame *f)
 {
 	const struct tr_sect *s = tool_section(&t);
-	char text[TR_HEADER_MAX];
 	struct tr_list map = {0};
 	uint64_t last = 0;
 	int mixed = copies.n > 0;
@@ -219,12 +218,8 @@ map_trace(struct tr_frame *f)
 		add_layer(&map, f, copies.to[i]);
 	if (mixed)
 		tr_unset(f, "order");
-	tr_setu(f, "layers", tr_list_count(&map));
-	tr_unset(f, "map");
-	if (tr_list_text(&map, text, sizeof text) < 0)
+	if (tr_set_layers(f, &map) < 0)
 		refuse(f, "map grows too long, layers", tr_list_count(&map));
-	if (map.n > 1 || map.range[0].lo)
-		tr_set(f, "map", text);
 	tr_list_free(&map);
 }
 
