@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../lib/stats/renumber.h"
 #include "num.h"
 #include "rows.h"
 #include "size.h"
@@ -40,7 +41,7 @@ struct pairs { /* from[i] becomes to[i] */
 static struct pairs layers, experts, copies; /* copies: from source to copy */
 static char note[2048];
 static struct rows_buf buf;
-static uint16_t new_id[1 << 16], old_id[1 << 16]; /* of the section's experts */
+static struct renumber renumber;
 
 /* ---- options ---- */
 
@@ -243,77 +244,26 @@ put_copies(struct tr_frame *f, uint64_t layer)
 static void
 open_experts(const struct tr_frame *f)
 {
-	uint64_t n = tool_section(&t)->experts;
-	static unsigned char used[1 << 16];
+	uint64_t n = tool_section(&t)->experts, twice = 0;
+	int r = renumber_open(&renumber, n, experts.from, experts.to, experts.n, &twice);
 
-	memset(used, 0, sizeof used);
-	for (size_t e = 0; e < 1 << 16; e++)
-		new_id[e] = (uint16_t)e;
-	for (size_t i = 0; i < experts.n; i++) {
-		if (experts.from[i] >= n || experts.to[i] >= n)
-			refuse(f, "--experts names one beyond experts =", n);
-		new_id[experts.from[i]] = (uint16_t)experts.to[i];
-	}
-	for (uint64_t e = 0; e < n; e++) {
-		if (used[new_id[e]]++)
-			refuse(f, "two experts would have the number", new_id[e]);
-		old_id[new_id[e]] = (uint16_t)e;
-	}
-}
-
-/* Column by expert: element e of each row is what its old one was. */
-static void
-permute(const struct tr_col *c, unsigned char *to)
-{
-	const unsigned char *from = c->data;
-
-	for (uint64_t i = 0; i < c->rows; i++)
-		for (uint32_t e = 0; e < c->width; e++)
-			memcpy(to + (i * c->width + e) * c->size,
-			       from + (i * c->width + old_id[e]) * c->size, c->size);
+	if (r == 1)
+		refuse(f, "--experts names one beyond experts =", n);
+	if (r == 2)
+		refuse(f, "two experts would have the number", twice);
 }
 
 static void
 map_experts(struct tr_frame *f)
 {
-	uint64_t need = 0, n = tool_section(&t)->experts;
-	struct tr_ids ids;
-	unsigned char *p;
-	int r = tr_ids(f, &ids);
+	int r = renumber_route(&renumber, f, &buf);
 
-	if (r < 0 || (r = tr_decode(f)) < 0)
-		tool_fail(&t);
-	for (int i = 0; i < f->ncols; i++)
-		need += size_align(f->rows * f->cols[i].width * f->cols[i].size, TR_ALIGN);
-	if (!(p = rows_room(&buf, need)))
+	if (r == TR_ENOMEM)
 		die("no memory");
-	for (int i = 0; i < f->ncols; i++) {
-		struct tr_col *c = &f->cols[i];
-		uint64_t elements = f->rows * c->width;
-
-		c->rows = f->rows;
-		if (!f->rows)
-			continue;
-		if (!strcmp(c->name, "ids")) {
-			memset(p, 0xff, elements * c->size);
-			for (uint64_t k = 0; k < elements; k++) {
-				uint32_t e = tr_id(&ids, k);
-				uint64_t id = e == UINT32_MAX ? TR_NONE : new_id[e];
-
-				memcpy(p + k * c->size, &id, c->size); /* little-endian */
-			}
-		} else if (!strcmp(c->name, "logit") || !strcmp(c->name, "p")) {
-			if (c->width != n)
-				refuse(f, "logit or p are not as wide as experts =", n);
-			permute(c, p);
-		} else {
-			continue;
-		}
-		c->data = p;
-		p += size_align(elements * c->size, TR_ALIGN);
-	}
-	f->enc[0] = 0;
-	tr_rows(f, f->rows);
+	if (r == TR_ECOLS)
+		refuse(f, "logit or p are not as wide as experts =", tool_section(&t)->experts);
+	if (r < 0)
+		tool_fail(&t);
 }
 
 /* Results by expert came too late: their source should be renumbered. */
