@@ -58,12 +58,32 @@ typedef uint32_t in_u32 __attribute__((may_alias, aligned(1)));
 		}                                                                    \
 		return (uint64_t)best + 1;                                           \
 	}
-#define SIGNED(BITS)                                                                        \
-	NARROW(i##BITS##_u8, in_i##BITS, int##BITS##_t, -1, uint8_t, x | (x >> (BITS - 1))) \
-	NARROW(i##BITS##_u16, in_i##BITS, int##BITS##_t, -1, uint16_t, x | (x >> (BITS - 1)))
-#define UNSIGNED(BITS)                                                  \
-	NARROW(u##BITS##_u8, in_u##BITS, uint##BITS##_t, 0, uint8_t, x) \
-	NARROW(u##BITS##_u16, in_u##BITS, uint##BITS##_t, 0, uint16_t, x)
+/* The greatest of n values + 1, 0 if all are negative. */
+#define MOST(NAME, IN, WORK, LEAST)                               \
+	static uint64_t NAME(const void *restrict from, size_t n) \
+	{                                                         \
+		const IN *p = from;                               \
+		WORK best = LEAST;                                \
+		size_t i = 0;                                     \
+                                                                  \
+		for (; i + CHUNK <= n; i += CHUNK)                \
+			for (int j = 0; j < CHUNK; j++) {         \
+				WORK x = (WORK)p[i + (size_t)j];  \
+                                                                  \
+				best = x > best ? x : best;       \
+			}                                         \
+		for (; i < n; i++)                                \
+			best = MAX(best, (WORK)p[i]);             \
+		return (uint64_t)best + 1;                        \
+	}
+#define SIGNED(BITS)                                                                          \
+	NARROW(i##BITS##_u8, in_i##BITS, int##BITS##_t, -1, uint8_t, x | (x >> (BITS - 1)))   \
+	NARROW(i##BITS##_u16, in_i##BITS, int##BITS##_t, -1, uint16_t, x | (x >> (BITS - 1))) \
+	MOST(i##BITS##_most, in_i##BITS, int##BITS##_t, -1)
+#define UNSIGNED(BITS)                                                    \
+	NARROW(u##BITS##_u8, in_u##BITS, uint##BITS##_t, 0, uint8_t, x)   \
+	NARROW(u##BITS##_u16, in_u##BITS, uint##BITS##_t, 0, uint16_t, x) \
+	MOST(u##BITS##_most, in_u##BITS, uint##BITS##_t, 0)
 SIGNED(8)
 SIGNED(16)
 SIGNED(32)
@@ -319,6 +339,27 @@ npzroute_limit(const struct npzroute *r)
 	struct block b;
 	uint64_t max = 0;
 
+	if (r->fast) {
+		const unsigned char *p = r->ids->data;
+		size_t n = r->tokens * r->layers * r->k;
+
+		switch (r->ids->type) {
+		case ARRAY_I8:
+			return i8_most(p, n);
+		case ARRAY_I16:
+			return i16_most(p, n);
+		case ARRAY_I32:
+			return i32_most(p, n);
+		case ARRAY_U8:
+			return u8_most(p, n);
+		case ARRAY_U16:
+			return u16_most(p, n);
+		case ARRAY_U32:
+			return u32_most(p, n);
+		default:
+			return i64_most(p, n);
+		}
+	}
 	if (block_open(&b, r, 0, (uint32_t)r->layers - 1) < 0)
 		max = UINT64_MAX;
 	for (uint64_t t = 0; t < r->tokens && max < UINT64_MAX; t += b.tokens)
