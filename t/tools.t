@@ -4,6 +4,8 @@
 # FULL=1 tries every cut and every bit, else every 97th.
 . "${0%/*}/lib.sh"
 trace-gen --rows 3 --layers 1 --experts 8 --tokens -o small
+expert-load small | place-replicate --mesh 2x4 --slots 16 |
+	place-init --mesh 2x4 --slots 16 --trace small -o place
 : >empty
 mkdir dir
 for path in "$BUILD"/bin/*; do
@@ -23,6 +25,8 @@ for path in "$BUILD"/bin/*; do
 	trace-cmp) extra=small stdin=- ;;
 	trace-split) extra='-n 2 -o p-' ;;
 	plot-*) extra='--script' ;;
+	place-eval) extra='-p place' ;;
+	place-init) extra='--trace small' ;;
 	esac
 	for bad in nope dir empty; do
 		fails 2 "$name: $bad" "$name $extra $bad" "$bad: "

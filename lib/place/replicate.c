@@ -1,0 +1,126 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "replicate.h"
+
+/* One each, or the shared ones' number; what is left of slots, <0: too few. */
+static int64_t
+base(uint32_t experts, uint32_t shared, uint32_t shared_copies, uint32_t slots, uint32_t *copies)
+{
+	int64_t left = slots;
+
+	for (uint32_t e = 0; e < experts; e++) {
+		copies[e] = e >= experts - shared && shared_copies ? shared_copies : 1;
+		left -= copies[e];
+	}
+	return left;
+}
+
+struct ranked {
+	uint64_t count;
+	uint32_t expert;
+};
+
+static int
+by_count(const void *a, const void *b)
+{
+	const struct ranked *x = a, *y = b;
+
+	if (x->count != y->count)
+		return x->count < y->count ? 1 : -1;
+	return (x->expert > y->expert) - (x->expert < y->expert);
+}
+
+int
+replicate_one_each(const uint64_t *count, uint32_t experts, uint32_t shared, uint32_t shared_copies,
+		   uint32_t slots, uint32_t *copies)
+{
+	int64_t left = base(experts, shared, shared_copies, slots, copies);
+	uint32_t n = shared_copies ? experts - shared : experts;
+	struct ranked *r = malloc((n + 1) * sizeof *r);
+
+	if (left < 0 || !r || !n) {
+		free(r);
+		return left < 0 ? -1 : 0;
+	}
+	for (uint32_t e = 0; e < n; e++)
+		r[e] = (struct ranked){count[e], e};
+	qsort(r, n, sizeof *r, by_count);
+	for (uint32_t i = 0; left > 0; left--, i = i + 1 == n ? 0 : i + 1)
+		copies[r[i].expert]++;
+	free(r);
+	return 0;
+}
+
+/* Is a's load a copy greater than b's?  Exactly, without division. */
+static int
+heavier(uint64_t count, uint32_t copies, uint64_t count2, uint32_t copies2)
+{
+	return (unsigned __int128)count * copies2 > (unsigned __int128)count2 * copies;
+}
+
+int
+replicate_minmax(const uint64_t *count, uint32_t experts, uint32_t shared, uint32_t shared_copies,
+		 uint32_t slots, uint32_t *copies)
+{
+	int64_t left = base(experts, shared, shared_copies, slots, copies);
+	uint32_t n = shared_copies ? experts - shared : experts;
+
+	for (; left > 0 && n; left--) {
+		uint32_t best = 0;
+
+		for (uint32_t e = 1; e < n; e++)
+			if (heavier(count[e], copies[e], count[best], copies[best]))
+				best = e;
+		copies[best]++;
+	}
+	return left < 0 ? -1 : 0;
+}
+
+uint32_t
+replicate_halve(double *freq, uint32_t *original, uint32_t n, uint32_t slots, uint32_t shared,
+		uint32_t replicas)
+{
+	for (uint32_t e = 0; e < n; e++)
+		original[e] = e;
+	if (shared < n && replicas > 1) {
+		freq[shared] /= replicas;
+		for (uint32_t i = 1; i < replicas && slots; i++, slots--) {
+			freq[n] = freq[shared];
+			original[n++] = shared;
+		}
+	}
+	for (; slots > 0; slots--) {
+		uint32_t best = UINT32_MAX;
+
+		for (uint32_t i = 0; i < n; i++)
+			if (original[i] != shared && (best == UINT32_MAX || freq[i] > freq[best]))
+				best = i;
+		if (best == UINT32_MAX)
+			break;
+		freq[n] = freq[best] /= 2;
+		original[n++] = original[best];
+	}
+	return n;
+}
+
+int
+replicate_split(const uint64_t *count, uint32_t experts, uint32_t shared, uint32_t shared_copies,
+		uint32_t slots, uint32_t *copies)
+{
+	int64_t left = base(experts, shared, shared_copies, slots, copies);
+	uint32_t n = shared_copies ? experts - shared : experts, all;
+	double *freq = malloc((slots + experts + 1) * sizeof *freq);
+	uint32_t *original = malloc((slots + experts + 1) * sizeof *original);
+
+	if (left >= 0 && freq && original) {
+		for (uint32_t e = 0; e < n; e++)
+			freq[e] = (double)count[e];
+		all = replicate_halve(freq, original, n, (uint32_t)left, UINT32_MAX, 0);
+		for (uint32_t i = n; i < all; i++)
+			copies[original[i]]++;
+	}
+	free(freq);
+	free(original);
+	return left < 0 ? -1 : 0;
+}

@@ -1,0 +1,27 @@
+/* How many copies each expert gets (placement.md 5). */
+#ifndef REPLICATE_H
+#define REPLICATE_H
+
+#include <stdint.h>
+
+/* All fill copies [experts] from count [experts]; the last `shared` experts get
+ * shared_copies each where that is not 0, else they are like any other.  Slots that
+ * do not suffice for one copy each: -1; 0 otherwise. */
+
+/* One each, then one more for the most picked, in turn (the reference). */
+int replicate_one_each(const uint64_t *count, uint32_t experts, uint32_t shared,
+		       uint32_t shared_copies, uint32_t slots, uint32_t *copies);
+/* Each further slot to the expert whose copies carry most, load shared evenly. */
+int replicate_minmax(const uint64_t *count, uint32_t experts, uint32_t shared,
+		     uint32_t shared_copies, uint32_t slots, uint32_t *copies);
+/* Each further slot halves the copy that carries most: halves, not equal shares. */
+int replicate_split(const uint64_t *count, uint32_t experts, uint32_t shared,
+		    uint32_t shared_copies, uint32_t slots, uint32_t *copies);
+
+/* The analysis tools' splitting: freq and original [n + slots], the first n given.
+ * shared: index of an expert that is cut into `replicas` equal parts first, or
+ * UINT32_MAX.  Returns the number of entries. */
+uint32_t replicate_halve(double *freq, uint32_t *original, uint32_t n, uint32_t slots,
+			 uint32_t shared, uint32_t replicas);
+
+#endif

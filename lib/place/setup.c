@@ -1,0 +1,227 @@
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "num.h"
+#include "setup.h"
+#include "size.h"
+
+/* A JSONC file by one of config.h's readers. */
+static void
+read_config(struct config *c, const char *file,
+	    int (*reader)(struct config *, char *, size_t, char err[CONFIG_ERR]))
+{
+	struct tool_file m;
+	char err[CONFIG_ERR], *p;
+
+	if (!file)
+		return;
+	tool_slurp(&m, file);
+	p = xmalloc(m.n + 1); /* it is changed, and text copied out of it */
+	memcpy(p, m.p, m.n);
+	p[m.n] = 0;
+	if (reader(c, p, m.n, err) < 0)
+		die("%s:%s", m.name, err);
+	free(p);
+	tool_unslurp(&m);
+}
+
+static void
+read_mesh(struct setup *s)
+{
+	const char *x;
+
+	if (!s->mesh)
+		return;
+	if (!(x = strchr(s->mesh, 'x')) || num_u64n(s->mesh, x, 1, 65534, &s->c.rows) < 0 ||
+	    num_u64(x + 1, 1, 65534, &s->c.cols) < 0)
+		die("--mesh %s: not ROWSxCOLS", s->mesh);
+}
+
+void
+setup_start(struct setup *s, struct tool *t)
+{
+	config_default(&s->c);
+	if (!s->system)
+		s->c.experts = s->c.shared = 0;
+	read_config(&s->c, s->system, config_system);
+	read_config(&s->c, s->init, config_init);
+	read_config(&s->c, s->search, config_search);
+	read_mesh(s);
+	s->c.experts = s->experts != TR_NONE ? s->experts : s->c.experts;
+	s->c.shared = s->shared != TR_NONE ? s->shared : s->c.shared;
+	s->c.slots = s->slots != TR_NONE ? s->slots : s->c.slots;
+	s->c.max_records = s->max_records != TR_NONE ? s->max_records : s->c.max_records;
+	s->c.max_seq_len = s->max_seq_len != TR_NONE ? s->max_seq_len : s->c.max_seq_len;
+	s->c.routing = s->routing >= 0 ? (uint64_t)s->routing : s->c.routing;
+	s->c.objective = s->objective >= 0 ? (uint64_t)s->objective : s->c.objective;
+	s->c.origin = s->origin >= 0 ? (uint64_t)s->origin : s->c.origin;
+	s->c.factor = s->factor >= 0 ? s->factor : s->c.factor;
+	if (s->c.rows * s->c.cols >= PLACE_NONE)
+		die("a mesh of %llu x %llu devices", (unsigned long long)s->c.rows,
+		    (unsigned long long)s->c.cols);
+	if (s->layers.n == 0 && s->c.layer != TR_NONE && tr_list_add(&s->layers, s->c.layer) < 0)
+		die("no memory");
+	s->model.routing = (enum cost_routing)s->c.routing;
+	s->model.factor = s->c.factor;
+	s->model.origin = (enum cost_origin)s->c.origin;
+	s->model.seed = t->seed;
+	s->model.block = s->c.block_us;
+	s->model.block_tokens = (uint32_t)s->c.block_tokens;
+	cost_fit((uint32_t)s->c.rows, s->model.dispatch);
+	if (!isnan(s->c.dispatch[0]))
+		memcpy(s->model.dispatch, s->c.dispatch, sizeof s->model.dispatch);
+	memcpy(s->model.combine, s->model.dispatch, sizeof s->model.combine);
+	if (!isnan(s->c.combine[0]))
+		memcpy(s->model.combine, s->c.combine, sizeof s->model.combine);
+}
+
+int
+setup_has(const struct setup *s, uint64_t layer)
+{
+	return tr_list_has(&s->layers, layer);
+}
+
+uint32_t
+setup_per_device(const struct setup *s)
+{
+	return place_per_device((uint32_t)s->c.slots, (uint32_t)(s->c.rows * s->c.cols));
+}
+
+static int
+by_layer(const void *a, const void *b)
+{
+	const struct setup_layer *x = a, *y = b;
+
+	return (x->layer > y->layer) - (x->layer < y->layer);
+}
+
+static struct tokens *
+tokens_of(struct setup *s, struct setup_layer **l, size_t *n, uint64_t layer)
+{
+	for (size_t i = *n; i-- > 0;)
+		if ((*l)[i].layer == layer)
+			return &(*l)[i].tokens;
+	*l = xrealloc(*l, *n + 1, sizeof **l);
+	(*l)[*n].layer = layer;
+	if (tokens_init(&(*l)[*n].tokens, (uint32_t)(s->c.experts + s->c.shared)) < 0)
+		die("no memory");
+	return &(*l)[(*n)++].tokens;
+}
+
+size_t
+setup_trace(struct setup *s, struct tool *t, char **files, int n, struct setup_layer **out)
+{
+	struct tr *in = tool_reader(t, files, n);
+	struct tr_frame f;
+	size_t nlayer = 0;
+	int r;
+
+	*out = NULL;
+	while ((r = tr_next(in, &f)) > 0) {
+		struct tokens *tokens;
+		uint64_t layer = tr_get(&f, "layer", 0);
+
+		if (!strcmp(f.kind, "trace") && tr_section(in)->experts) {
+			uint64_t experts = tr_section(in)->experts;
+
+			s->c.experts = s->c.experts ? s->c.experts : experts;
+			if (s->c.experts != experts)
+				die("the trace has %llu experts, the system %llu",
+				    (unsigned long long)experts, (unsigned long long)s->c.experts);
+		}
+		if (strcmp(f.kind, "route") || !setup_has(s, layer))
+			continue;
+		tokens = tokens_of(s, out, &nlayer, layer);
+		if (s->c.max_records && tokens->nbatch >= s->c.max_records &&
+		    tokens->number != tr_get(&f, "batch", 0))
+			continue;
+		r = tokens_add(tokens, &f, (uint32_t)s->c.shared, s->c.max_seq_len);
+		if (r == TR_ENOMEM)
+			die("no memory");
+		if (r == TR_ECOLS)
+			tr_fail(in, &f, r, "@route has no ids, or origin is no number");
+		if (r < 0)
+			break;
+	}
+	if (r < 0)
+		die("%s", tr_errstr(in));
+	tool_reader_end(t, in);
+	for (size_t i = 0; i < nlayer && s->c.fast_test_pct > 0 && s->c.fast_test_pct < 1; i++)
+		tokens_sample(&(*out)[i].tokens, s->c.fast_test_pct, t->seed);
+	if (nlayer)
+		qsort(*out, nlayer, sizeof **out, by_layer);
+	if (!nlayer && s->layers.n)
+		die("no records for layer %llu", (unsigned long long)s->layers.range[0].lo);
+	if (!nlayer)
+		die("no records");
+	return nlayer;
+}
+
+char *
+setup_trace_name(const struct setup *s, const char *file)
+{
+	if (file)
+		return (char *)file;
+	if (!*s->c.trace)
+		die("no trace: --trace FILE, or the key trace of -c");
+	return (char *)s->c.trace;
+}
+
+static int
+by_place(const void *a, const void *b)
+{
+	const struct setup_place *x = a, *y = b;
+
+	return (x->layer > y->layer) - (x->layer < y->layer);
+}
+
+static void
+add_place(struct setup *s, struct tr *in, struct tr_frame *f, struct setup_place **out, size_t *n)
+{
+	uint64_t layer = tr_get(f, "layer", 0);
+	char err[PLACE_ERR];
+	int r;
+
+	if (strcmp(f->kind, "place") || !setup_has(s, layer))
+		return;
+	for (size_t i = 0; i < *n; i++)
+		if ((*out)[i].layer == layer)
+			die("two placements of layer %llu", (unsigned long long)layer);
+	*out = xrealloc(*out, *n + 1, sizeof **out);
+	(*out)[*n].layer = layer;
+	if ((r = place_read(&(*out)[*n].place, f, TR_NONE, err)) < 0) {
+		tr_fail(in, f, r, "@place: %s", err);
+		die("%s", tr_errstr(in));
+	}
+	++*n;
+}
+
+size_t
+setup_places(struct setup *s, struct tool *t, const char *file, struct setup_place **out)
+{
+	struct tr_frame f;
+	size_t n = 0;
+	int r;
+
+	*out = NULL;
+	if (file) {
+		char *files[] = {(char *)file};
+		struct tr *in = tool_reader(t, files, 1);
+
+		while ((r = tr_next(in, &f)) > 0)
+			add_place(s, in, &f, out, &n);
+		if (r < 0)
+			die("%s", tr_errstr(in));
+		tool_reader_end(t, in);
+	} else {
+		while (tool_next(t, &f))
+			add_place(s, t->in, &f, out, &n);
+	}
+	if (!n)
+		die("%s: no placement%s", file ? file : "the input",
+		    s->layers.n ? " of that layer" : "");
+	qsort(*out, n, sizeof **out, by_place);
+	return n;
+}

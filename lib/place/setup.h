@@ -1,0 +1,88 @@
+/*
+ * What the place tools share: the system, from default, file and command line,
+ * in rising order, and the trace by layers.  These functions die, as those of
+ * tool.h do; they are for main and its helpers only.
+ */
+#ifndef PLACESETUP_H
+#define PLACESETUP_H
+
+#include "../core/tool.h"
+#include "config.h"
+
+struct setup {
+	/* the command line's; {SETUP_NONE} at first */
+	const char *system, *init, *search, *mesh;
+	uint64_t experts, shared, slots, max_records, max_seq_len;
+	int routing, objective, origin;
+	double factor;
+	struct tr_list layers;
+	/* filled by setup_start */
+	struct config c; /* experts 0: not told, the trace says */
+	struct cost_model model;
+};
+
+#define SETUP_NONE                                                                       \
+	.experts = TR_NONE, .shared = TR_NONE, .slots = TR_NONE, .max_records = TR_NONE, \
+	.max_seq_len = TR_NONE, .routing = -1, .objective = -1, .origin = -1, .factor = -1
+
+#define SETUP_OPTS(s)                                                                               \
+	{'c', "config", "FILE", OPT_STR, &(s).system, "the system (JSONC)", 0, 0},                  \
+		{'l', "layer", "LIST", OPT_LIST, &(s).layers, "only these layers", 0, 0},           \
+		{0, "mesh", "RxC", OPT_STR, &(s).mesh, "rows and columns of devices (16x8)", 0, 0}, \
+		{0, "experts", "N", OPT_U64, &(s).experts, "routed experts (256)", 1, 65534},       \
+		{0, "shared", "N", OPT_U64, &(s).shared, "shared experts (1)", 0, 1024},            \
+	{                                                                                           \
+		0, "slots", "N", OPT_U64, &(s).slots, "copies on all devices (384)", 1, 1 << 24     \
+	}
+
+#define SETUP_COST_OPTS(s)                                                                          \
+	{0,                                                                                         \
+	 "routing",                                                                                 \
+	 "balanced-replicas|least-loaded|round-robin|nearest",                                      \
+	 OPT_WORD,                                                                                  \
+	 &(s).routing,                                                                              \
+	 "which copy a pick goes to",                                                               \
+	 0,                                                                                         \
+	 0},                                                                                        \
+		{0, "factor", "X", OPT_F64, &(s).factor, "capacity factor (2)", 0, 0},              \
+		{0, "objective", "mean|p95|p99", OPT_WORD, &(s).objective, "what is made small", 0, \
+		 0},                                                                                \
+		{0,                                                                                 \
+		 "origin",                                                                          \
+		 "average-rows|round-robin|random",                                                 \
+		 OPT_WORD,                                                                          \
+		 &(s).origin,                                                                       \
+		 "where tokens live that tell nothing",                                             \
+		 0,                                                                                 \
+		 0},                                                                                \
+		{0, "max-records", "N", OPT_U64, &(s).max_records, "batches of a layer (all)", 0,   \
+		 0},                                                                                \
+	{                                                                                           \
+		0, "max-seq-len", "N", OPT_U64, &(s).max_seq_len, "tokens of a batch (all)", 0, 0   \
+	}
+
+void setup_start(struct setup *s, struct tool *t);
+/* Is that layer asked for? */
+int setup_has(const struct setup *s, uint64_t layer);
+/* Copies that a device takes. */
+uint32_t setup_per_device(const struct setup *s);
+
+struct setup_layer {
+	uint64_t layer;
+	struct tokens tokens;
+};
+
+/* The routed tokens of the wanted layers of n files (0: standard input), ascending;
+ * their number.  Where nothing told the number of experts, it is set. */
+size_t setup_trace(struct setup *s, struct tool *t, char **files, int n, struct setup_layer **out);
+/* The trace that -c names, or the file given: never NULL. */
+char *setup_trace_name(const struct setup *s, const char *file);
+
+/* The place frames of a file, or of t's own input (NULL), ascending by layer. */
+struct setup_place {
+	uint64_t layer;
+	struct place place;
+};
+size_t setup_places(struct setup *s, struct tool *t, const char *file, struct setup_place **out);
+
+#endif

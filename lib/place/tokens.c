@@ -1,0 +1,172 @@
+/* Routed tokens of one layer, flat. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "place.h"
+#include "rng.h"
+#include "size.h"
+
+int
+tokens_init(struct tokens *t, uint32_t experts)
+{
+	memset(t, 0, sizeof *t);
+	t->experts = experts;
+	t->count = calloc(experts + 1, sizeof *t->count);
+	return t->count ? 0 : TR_ENOMEM;
+}
+
+void
+tokens_free(struct tokens *t)
+{
+	free(t->batch);
+	free(t->first);
+	free(t->pick);
+	free(t->origin);
+	free(t->count);
+	memset(t, 0, sizeof *t);
+}
+
+static int
+room(struct tokens *t, size_t tokens, size_t picks)
+{
+	void *p;
+
+	if (t->nbatch + 2 > t->capbatch) {
+		if (!(p = realloc(t->batch, (2 * t->capbatch + 64) * sizeof *t->batch)))
+			return TR_ENOMEM;
+		t->batch = p;
+		t->capbatch = 2 * t->capbatch + 64;
+	}
+	if (t->ntoken + tokens + 1 > t->captoken) {
+		size_t cap = MAX(2 * t->captoken, t->ntoken + tokens + 1);
+
+		if (!(p = realloc(t->first, cap * sizeof *t->first)))
+			return TR_ENOMEM;
+		t->first = p;
+		if (!(p = realloc(t->origin, cap * sizeof *t->origin)))
+			return TR_ENOMEM;
+		t->origin = p;
+		t->captoken = cap;
+	}
+	if (t->npick + picks > t->cappick) {
+		size_t cap = MAX(2 * t->cappick, t->npick + picks);
+
+		if (!(p = realloc(t->pick, cap * sizeof *t->pick)))
+			return TR_ENOMEM;
+		t->pick = p;
+		t->cappick = cap;
+	}
+	return 0;
+}
+
+/* The picks of a row, and the shared experts that it lacks. */
+static void
+add_row(struct tokens *t, const struct tr_ids *ids, uint64_t row, uint32_t shared)
+{
+	size_t at = t->npick;
+
+	for (uint32_t s = 0; s < ids->k; s++) {
+		uint32_t e = tr_id(ids, row * ids->k + s);
+
+		if (e == UINT32_MAX)
+			continue;
+		for (size_t k = at; k < t->npick; k++)
+			t->repeats |= t->pick[k] == e;
+		t->pick[t->npick++] = (uint16_t)e;
+		t->count[e]++;
+	}
+	for (uint32_t e = t->experts - shared; e < t->experts; e++) {
+		size_t k = at;
+
+		while (k < t->npick && t->pick[k] != e)
+			k++;
+		if (k < t->npick)
+			continue;
+		t->pick[t->npick++] = (uint16_t)e;
+		t->count[e]++;
+	}
+	t->first[++t->ntoken] = t->npick;
+}
+
+int
+tokens_add(struct tokens *t, const struct tr_frame *f, uint32_t shared, uint64_t max)
+{
+	uint64_t batch = tr_get(f, "batch", 0), rows = f->rows, have = 0;
+	int r, new = !t->nbatch || batch != t->number;
+	struct tr_ids ids;
+	struct tr_col origin = {.data = NULL};
+
+	if ((r = tr_ids(f, &ids)) <= 0)
+		return r ? r : TR_ECOLS;
+	if ((r = tr_col(f, "origin", &origin)) < 0)
+		return r;
+	if (r == 0)
+		origin.data = NULL;
+	else if (origin.type > TR_U64 || origin.width != 1)
+		return TR_ECOLS;
+	if (!new)
+		have = t->ntoken - t->batch[t->nbatch - 1];
+	if (max)
+		rows = MIN(rows, max - MIN(have, max));
+	if (room(t, rows, rows * (ids.k + shared)) < 0)
+		return TR_ENOMEM;
+	if (new) {
+		t->batch[t->nbatch++] = t->ntoken;
+		t->number = batch;
+	}
+	t->first[t->ntoken] = t->npick;
+	for (uint64_t i = 0; i < rows; i++) {
+		uint64_t row = PLACE_NONE;
+
+		if (origin.data)
+			col_u64(&origin, i, 1, &row);
+		t->origin[t->ntoken] = (uint16_t)MIN(row, (uint64_t)PLACE_NONE);
+		add_row(t, &ids, i, shared);
+	}
+	t->batch[t->nbatch] = t->ntoken;
+	return 0;
+}
+
+void
+tokens_sample(struct tokens *t, double share, uint64_t seed)
+{
+	size_t token = 0, pick = 0;
+
+	memset(t->count, 0, t->experts * sizeof *t->count);
+	for (size_t b = 0; b < t->nbatch; b++) {
+		size_t from = t->batch[b], n = t->batch[b + 1] - from;
+		size_t m = (size_t)(share * (double)n), kept = 0;
+
+		m = m < 1 ? MIN(n, (size_t)1) : m;
+		t->batch[b] = token;
+		for (size_t i = 0; i < n; i++) {
+			size_t a = t->first[from + i], len = t->first[from + i + 1] - a;
+
+			/* selection sampling: m - kept of the n - i that are left */
+			if (rng_below(seed, UINT64_C(0x73616d) << 40 | b, i, n - i) >= m - kept)
+				continue;
+			kept++;
+			memmove(t->pick + pick, t->pick + a, len * sizeof *t->pick);
+			for (size_t k = 0; k < len; k++)
+				t->count[t->pick[pick + k]]++;
+			t->origin[token] = t->origin[from + i];
+			t->first[token++] = pick;
+			pick += len;
+		}
+	}
+	t->batch[t->nbatch] = t->ntoken = token;
+	t->npick = pick;
+	t->first[token] = pick;
+}
+
+void
+tokens_coact(const struct tokens *t, uint64_t *to)
+{
+	for (size_t k = 0; k < t->ntoken; k++)
+		for (size_t i = t->first[k]; i < t->first[k + 1]; i++)
+			for (size_t j = t->first[k]; j < i; j++) {
+				to[(size_t)t->pick[i] * t->experts + t->pick[j]]++;
+				if (t->pick[i] != t->pick[j])
+					to[(size_t)t->pick[j] * t->experts + t->pick[i]]++;
+			}
+}

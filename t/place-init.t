@@ -1,0 +1,74 @@
+#!/bin/sh
+# place-init, place-eval: placement.md 6.8, 7, 8 and 9.1 to the digits given.
+. "${0%/*}/lib.sh"
+cat >t.jsonl <<'E'
+{"layer": 0, "batch_id": 0, "origin_rows": [0, 0, 1, 1, 2, 3], "topk_experts": [[0, 1], [0, 2], [0, 3], [1, 0], [4, 5], [0, 5]]}
+{"layer": 0, "batch_id": 1, "origin_rows": [3, 2, 1, 0], "topk_experts": [[0, 1], [2, 3], [1, 4], [0, 5]]}
+{"layer": 1, "batch_id": 0, "origin_rows": [0, 1], "topk_experts": [[5, 4], [3, 2]]}
+E
+jsonl2trace --experts 6 -o t t.jsonl
+sed 's/"origin_rows": [^]]*], //' t.jsonl | jsonl2trace --experts 6 -o bare
+printf '{"rows": 4, "cols": 2, "experts": 6, "num_shared_experts": 0, "slots": 8, "capacity_factor": 1.0, "layer": 0}' >s.jsonc
+lists() { trace-show "$1" | awk '/^@/ { next } { d[$1] = d[$1] (d[$1] == "" ? "" : ",") $2 } END { for (e = 0; e in d; e++) printf "%s%d:[%s]", e ? " " : "", e, d[e] }'; }
+cost() { place-eval -c s.jsonc -p "$@" -t | awk -F'\t' '$1 == "cost" { printf "%.9f %.9f\n", $4, $5 }'; }
+expert-load t | place-replicate -c s.jsonc --policy one-each -o r
+check() { # STRATEGY AXIS TOP LISTS COST
+	place-init -c s.jsonc --strategy "$1" --axis "$2" --top "$3" --trace t -o p r
+	is "$1 $2 $3" "$4 $5" echo "$(lists p) $(cost p t)"
+}
+check balance row 0 '0:[0,5] 1:[2,7] 2:[6] 3:[1] 4:[4] 5:[3]' '299.007980235 299.007980235'
+cp p p1
+check balance col 2 '0:[0,5] 1:[2,7] 2:[1] 3:[3] 4:[6] 5:[4]' '304.568924412 310.129868590'
+check balance_load_coactivation row 0 '0:[0,7] 1:[1,6] 2:[4] 3:[5] 4:[3] 5:[2]' '292.832758013 310.129868590'
+check balance_load_coactivation row 2 '0:[0,7] 1:[2,6] 2:[4] 3:[5] 4:[3] 5:[1]' '304.568924412 310.129868590'
+check balance_load_coactivation col 0 '0:[0,5] 1:[2,7] 2:[1] 3:[3] 4:[6] 5:[4]' '304.568924412 310.129868590'
+check balance_load_coactivation col 2 '0:[0,5] 1:[1,3] 2:[4] 3:[6] 4:[7] 5:[2]' '301.481313301 310.129868590'
+check hot-tier col 2 '0:[0,5] 1:[1,3] 2:[4] 3:[6] 4:[7] 5:[2]' '301.481313301 310.129868590'
+is 'origins: round robin' '304.568924412 310.129868590' cost p1 bare --origin round-robin
+is 'origins: each row, averaged' '299.626313502 301.788452324' cost p1 bare --origin average-rows
+is 'dispatch, compute, combine of a batch' '90.503990118 118 90.503990118' sh -c \
+	"place-eval -c s.jsonc -p p1 --batches -t t | tail -n 1 | awk '{ printf \"%.9f %s %.9f\", \$5, \$6, \$7 }'"
+awk 'BEGIN { printf "{\"layer\": 0, \"batch_id\": 0, \"origin_rows\": ["; for (i = 0; i < 70; i++) printf "%s0", i ? ", " : ""
+	printf "], \"topk_experts\": ["; for (i = 0; i < 70; i++) printf "%s[0, 1]", i ? ", " : ""; print "]}" }' | jsonl2trace --experts 2 -o seventy
+{
+	echo '{"kind":"trace","v":1,"layers":1,"experts":2,"topk":1}'
+	echo '{"kind":"place","layer":0,"mesh":"4x2","rows":3,"cols":"expert:u16,dev:u16","expert":[0,0,1],"dev":[0,5,2]}'
+	echo '{"kind":"end","frames":1}'
+} | jsonl2trace -o blocks
+is 'blocks of 32 tokens' '528.832758013 354' sh -c \
+	"place-eval --mesh 4x2 --factor 0.5 -p blocks --batches -t seventy | tail -n 1 | awk '{ printf \"%.9f %s\", \$3, \$5 }'"
+# EPLB's own vector
+weights() { awk -v w="$1" 'BEGIN { n = split(w, c, " "); print "{\"kind\":\"trace\",\"v\":1,\"layers\":1,\"experts\":12,\"topk\":1}"
+	for (e = 1; e <= n; e++) for (i = 0; i < c[e]; i++) s = s (s == "" ? "" : ",") e - 1
+	t = gsub(/,/, ",", s) + 1; printf "{\"kind\":\"route\",\"layer\":0,\"rows\":%d,\"cols\":\"ids:u8:1\",\"ids\":[%s]}\n{\"kind\":\"end\",\"frames\":1}\n", t, s }'; }
+for v in '90 132 40 61 104 165 39 4 73 56 183 86=5 6 5 7 8 4 3 4 10 9 10 2 0 1 11 1' \
+	'20 107 104 64 19 197 187 157 172 86 16 27=7 10 6 8 6 11 8 9 2 4 5 1 5 0 3 1'; do
+	weights "${v%=*}" | jsonl2trace -o w
+	expert-load w | place-replicate --mesh 8x1 --slots 16 |
+		place-init -q --mesh 8x1 --slots 16 --strategy eplb --groups 4 --nodes 2 --trace w -o e
+	# two a device: by device, whatever their order
+	is "eplb ${v%%=*}" "$(echo "${v#*=}" | xargs -n 2 | awk '{ print ($1 < $2) ? $0 : $2 " " $1 }' | xargs)" sh -c \
+		"trace-show e | grep -v @ | sort -k2,2n -k1,1n | cut -f 1 | xargs"
+done
+# the standard trace
+trace-gen --model reference --batches 50 --mesh-rows 16 --experts 256 -k 8 -s 7 -o std
+printf '{"rows": 16, "cols": 8, "experts": 256, "num_shared_experts": 1, "slots": 384, "capacity_factor": 2.0, "layer": 0}' >s.jsonc
+expert-load std | place-replicate -c s.jsonc --policy one-each -o r
+printf '{"placement_strategy": "balance_load_coactivation", "placement_axis": "row", "top_n": 32, "replica_spread_by_distance": "none"}' >i.jsonc
+place-init -q -c s.jsonc --init i.jsonc --trace std -o p r
+is 'the standard start' 1879.9184 sh -c "place-eval -c s.jsonc -p p -t std | awk '\$1 == \"cost\" { printf \"%.4f\", \$4 }'"
+place-init -q -c s.jsonc --strategy eplb --trace std -o p r
+is 'EPLB there' 820.6 sh -c "place-eval -c s.jsonc -p p -t std | awk '\$1 == \"cost\" { printf \"%.1f\", \$4 }'"
+s=1
+bad=
+while [ $s -le 20 ]; do
+	place-init -q -c s.jsonc --strategy random -s $s --trace std r | trace-show | grep -v @ | cut -f 2 | sort -n | uniq -c |
+		awk '$1 != 3 { exit 1 }' || bad="$bad $s"
+	s=$((s + 1))
+done
+is 'random fills every device, 20 seeds' '' echo "$bad"
+fails 2 'no records' 'place-eval -c s.jsonc -l 3 -p p std' 'layer'
+fails 2 'another system' 'place-eval --mesh 4x2 --experts 7 -p p std' 'the trace has 256 experts, the system 7'
+fails 2 'not placed' 'place-eval -c s.jsonc -p r std' 'a copy is on no device'
+fails 2 'too many copies' 'place-init --mesh 2x2 --slots 4 --shared 1 --trace std r' '384|placement'
+done_testing

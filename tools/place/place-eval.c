@@ -1,0 +1,178 @@
+/*
+ * A placement and a trace in; what the placement costs on it out, by the model
+ * of lib/place/cost: means and percentiles of the batches' latency, and how
+ * evenly the devices are loaded.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../lib/place/setup.h"
+#include "size.h"
+
+static struct setup setup = {SETUP_NONE};
+static const char *placement;
+static int devices, batches;
+
+static const struct opt opts[] = {
+	SETUP_OPTS(setup),
+	SETUP_COST_OPTS(setup),
+	{'p', "place", "FILE", OPT_STR, &placement, "the placement", 0, 0},
+	{0, "devices", NULL, OPT_FLAG, &devices, "load of each device, too", 0, 0},
+	{0, "batches", NULL, OPT_FLAG, &batches, "cost of each batch, too", 0, 0},
+	{0},
+};
+
+static struct tool t = {.name = "place-eval",
+			.operands = "[FILE ...]",
+			.what = "tell what a placement costs on a trace",
+			.opts = opts,
+			.flags = TOOL_RESULT | TOOL_OWNIN | TOOL_SEED};
+
+static void
+put_f64(struct tr_frame *f, const char *name, const double *x)
+{
+	tr_addcol(f, name, TR_F64, 1, x);
+}
+
+static void
+put_cost(uint64_t layer, const struct cost_result *r)
+{
+	struct tr_frame f;
+	uint64_t n = r->nbatch;
+
+	tr_new(&f, "table");
+	tr_set(&f, "name", "cost");
+	tr_setu(&f, "layer", layer);
+	tr_rows(&f, 1);
+	tr_addcol(&f, "batches", TR_U64, 1, &n);
+	put_f64(&f, "mean", &r->mean.latency);
+	put_f64(&f, "p95", &r->p95);
+	put_f64(&f, "p99", &r->p99);
+	put_f64(&f, "dispatch", &r->mean.dispatch);
+	put_f64(&f, "compute", &r->mean.compute);
+	put_f64(&f, "combine", &r->mean.combine);
+	tool_put(&t, &f);
+}
+
+static void
+put_batches(uint64_t layer, const struct cost_result *r)
+{
+	static const char *const name[] = {"latency", "dispatch", "compute", "combine"};
+	size_t n = r->nbatch;
+	double *v = xcalloc(4 * n + 1, sizeof *v);
+	struct tr_frame f;
+
+	for (size_t b = 0; b < n; b++) {
+		v[b] = r->batch[b].latency;
+		v[n + b] = r->batch[b].dispatch;
+		v[2 * n + b] = r->batch[b].compute;
+		v[3 * n + b] = r->batch[b].combine;
+	}
+	tr_new(&f, "table");
+	tr_set(&f, "name", "cost-batch");
+	tr_setu(&f, "layer", layer);
+	tr_rows(&f, n);
+	for (int i = 0; i < 4; i++)
+		tr_addcol(&f, name[i], TR_F64, 1, v + (size_t)i * n);
+	tool_put(&t, &f);
+	free(v);
+}
+
+/* Tokens of each device over all batches, and how even they are. */
+static void
+put_load(uint64_t layer, const struct place *p, const struct tokens *k)
+{
+	uint32_t n = p->rows * p->cols;
+	uint64_t *load = xcalloc(n, sizeof *load);
+	double mean = (double)k->npick / n, max = 0, balanced, over;
+	struct tr_frame f;
+
+	if (cost_load(p, k, &setup.model, load) < 0)
+		die("no memory");
+	for (uint32_t d = 0; d < n; d++)
+		max = MAX(max, (double)load[d]);
+	balanced = max > 0 ? mean / max : 1;
+	over = mean > 0 ? max / mean : 1;
+	tr_new(&f, "table");
+	tr_set(&f, "name", "balance");
+	tr_setu(&f, "layer", layer);
+	tr_rows(&f, 1);
+	put_f64(&f, "balancedness", &balanced);
+	put_f64(&f, "max_over_mean", &over);
+	tool_put(&t, &f);
+	tr_new(&f, "load");
+	tr_setu(&f, "layer", layer);
+	tr_setu(&f, "n_tokens", k->ntoken);
+	tr_rows(&f, n);
+	tr_addcol(&f, "n", TR_U64, 1, load);
+	if (devices)
+		tool_put(&t, &f);
+	free(load);
+}
+
+static struct cost_result
+eval(const struct setup_place *p, const struct tokens *k)
+{
+	struct cost_result r;
+	char err[PLACE_ERR];
+	uint32_t doubles;
+
+	if (p->place.experts != k->experts)
+		die("layer %llu: a placement of %u experts, the trace and its shared ones have %u",
+		    (unsigned long long)p->layer, p->place.experts, k->experts);
+	if (place_check(&p->place, 0, &doubles, err) < 0)
+		die("layer %llu: %s", (unsigned long long)p->layer, err);
+	switch (cost_eval(&p->place, k, &setup.model, &r)) {
+	case 0:
+		break;
+	case TR_ENOMEM:
+		die("no memory");
+	default:
+		die("layer %llu: a token lives in a row that the mesh does not have",
+		    (unsigned long long)p->layer);
+	}
+	put_cost(p->layer, &r);
+	return r;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct setup_place *place;
+	struct setup_layer *layer;
+	struct cost_result *result;
+	struct tokens **of;
+	size_t nplace, nlayer, l = 0;
+	struct tr_frame f;
+	char *name;
+
+	tool_start(&t, argc, argv);
+	setup_start(&setup, &t);
+	if (!placement)
+		die("no placement: -p FILE");
+	nplace = setup_places(&setup, &t, placement, &place);
+	/* the placement tells the mesh; -c tells the rest */
+	setup.c.rows = place[0].place.rows;
+	setup.c.cols = place[0].place.cols;
+	name = t.nfiles || !*setup.c.trace ? NULL : (char *)setup.c.trace;
+	nlayer = setup_trace(&setup, &t, name ? &name : t.files, name ? 1 : t.nfiles, &layer);
+	result = xcalloc(nplace, sizeof *result);
+	of = xcalloc(nplace, sizeof *of);
+	tr_new_trace(&f, &setup.layers, setup.c.experts, 0);
+	tr_setu(&f, "layers", 0);
+	tr_unset(&f, "map");
+	tool_open(&t, &f);
+	for (size_t i = 0; i < nplace; i++) {
+		while (l < nlayer && layer[l].layer < place[i].layer)
+			l++;
+		if (l == nlayer || layer[l].layer != place[i].layer)
+			die("no records for layer %llu", (unsigned long long)place[i].layer);
+		of[i] = &layer[l].tokens;
+		result[i] = eval(&place[i], of[i]);
+	}
+	for (size_t i = 0; i < nplace; i++)
+		put_load(place[i].layer, &place[i].place, of[i]);
+	for (size_t i = 0; batches && i < nplace; i++)
+		put_batches(place[i].layer, &result[i]);
+	return tool_end(&t);
+}

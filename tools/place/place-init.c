@@ -1,0 +1,107 @@
+/*
+ * A placement and a trace in; the placement with every copy on a device out, by
+ * one of the greedy strategies of lib/place/init.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../lib/place/setup.h"
+
+static struct setup setup = {SETUP_NONE};
+static const char *trace;
+static int strategy = -1, axis = -1;
+static uint64_t top = TR_NONE, groups = 1, nodes = 1;
+
+static const struct opt opts[] = {
+	SETUP_OPTS(setup),
+	{0, "init", "FILE", OPT_STR, &setup.init, "the strategy (JSONC)", 0, 0},
+	{0, "trace", "FILE", OPT_STR, &trace, "the routing to place for", 0, 0},
+	{0, "strategy", "balance|balance_load_coactivation|hot-tier|random|eplb", OPT_WORD,
+	 &strategy, "the strategy (balance)", 0, 0},
+	{0, "axis", "row|col", OPT_WORD, &axis, "spread over rows or columns first (row)", 0, 0},
+	{0, "top", "N", OPT_U64, &top, "experts that are spread by load alone first (32)", 0, 0},
+	{0, "groups", "N", OPT_U64, &groups, "eplb: groups of experts (1)", 1, 65534},
+	{0, "nodes", "N", OPT_U64, &nodes, "eplb: nodes (1)", 1, 65534},
+	{0},
+};
+
+static struct tool t = {.name = "place-init",
+			.operands = "[FILE ...]",
+			.what = "put the copies of experts on devices",
+			.opts = opts,
+			.flags = TOOL_RESULT | TOOL_FOLD | TOOL_FORCE | TOOL_SEED};
+
+static void
+put(struct setup_place *p, const struct tokens *tokens)
+{
+	struct init_opts o = {.strategy = (enum init_strategy)setup.c.strategy,
+			      .axis = (enum init_axis)setup.c.axis,
+			      .hot_axis = (enum init_axis)setup.c.hot_axis,
+			      .top = (uint32_t)setup.c.top_n,
+			      .per_device = setup_per_device(&setup),
+			      .seed = t.seed,
+			      .groups = (uint32_t)groups,
+			      .nodes = (uint32_t)nodes};
+	uint64_t T = p->place.experts, *coact = NULL;
+	struct tr_frame f;
+	char err[PLACE_ERR];
+	uint32_t doubles;
+
+	if (tokens->experts != T)
+		die("layer %llu: a placement of %llu experts, the trace and its shared ones have "
+		    "%u",
+		    (unsigned long long)p->layer, (unsigned long long)T, tokens->experts);
+	if (o.strategy == INIT_COACT || o.strategy == INIT_HOT) {
+		coact = xcalloc(T * T, sizeof *coact);
+		tokens_coact(tokens, coact);
+	}
+	switch (init_place(&p->place, tokens->count, coact, &o)) {
+	case 0:
+		break;
+	case TR_ENOMEM:
+		die("no memory");
+	default:
+		die("layer %llu: %u copies do not go on %u devices of %u slots%s",
+		    (unsigned long long)p->layer, p->place.n, p->place.rows * p->place.cols,
+		    o.per_device, o.strategy == INIT_EPLB ? " evenly" : "");
+	}
+	if (place_check(&p->place, 0, &doubles, err) < 0)
+		die("layer %llu: %s", (unsigned long long)p->layer, err);
+	if (doubles && !t.quiet)
+		warn("layer %llu: %u copies share a device with another of their expert",
+		     (unsigned long long)p->layer, doubles);
+	place_frame(&p->place, p->layer, &f);
+	tool_put(&t, &f);
+	free(coact);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct setup_place *place;
+	struct setup_layer *layer;
+	size_t nplace, nlayer, l = 0;
+	char *file;
+
+	tool_start(&t, argc, argv);
+	setup_start(&setup, &t);
+	setup.c.strategy = strategy >= 0 ? (uint64_t)strategy : setup.c.strategy;
+	setup.c.axis = axis >= 0 ? (uint64_t)axis : setup.c.axis;
+	setup.c.hot_axis = axis >= 0 ? (uint64_t)axis : setup.c.hot_axis;
+	setup.c.top_n = top != TR_NONE ? top : setup.c.top_n;
+	nplace = setup_places(&setup, &t, NULL, &place);
+	file = setup_trace_name(&setup, trace);
+	nlayer = setup_trace(&setup, &t, &file, 1, &layer);
+	for (size_t i = 0; i < nplace; i++) {
+		while (l < nlayer && layer[l].layer < place[i].layer)
+			l++;
+		if (l == nlayer || layer[l].layer != place[i].layer)
+			die("no records for layer %llu", (unsigned long long)place[i].layer);
+		if (place[i].place.rows != setup.c.rows || place[i].place.cols != setup.c.cols)
+			die("a placement on %ux%u, the system is %llux%llu", place[i].place.rows,
+			    place[i].place.cols, (unsigned long long)setup.c.rows,
+			    (unsigned long long)setup.c.cols);
+		put(&place[i], &layer[l].tokens);
+	}
+	return tool_end(&t);
+}
