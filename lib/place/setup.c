@@ -225,3 +225,16 @@ setup_places(struct setup *s, struct tool *t, const char *file, struct setup_pla
 	qsort(*out, n, sizeof **out, by_place);
 	return n;
 }
+
+void
+setup_head(const struct setup *s, const struct setup_place *place, size_t n, struct tr_frame *trace)
+{
+	struct tr_list layers = {0};
+
+	for (size_t i = 0; i < n; i++)
+		if (tr_list_add(&layers, place[i].layer) < 0)
+			die("no memory");
+	if (tr_new_trace(trace, &layers, s->c.experts, 0) < 0)
+		die("more layers than a header holds");
+	tr_list_free(&layers);
+}

@@ -84,5 +84,8 @@ struct setup_place {
 	struct place place;
 };
 size_t setup_places(struct setup *s, struct tool *t, const char *file, struct setup_place **out);
+/* The trace line of a section about those placements. */
+void setup_head(const struct setup *s, const struct setup_place *place, size_t n,
+		struct tr_frame *trace);
 
 #endif

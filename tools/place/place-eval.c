@@ -158,9 +158,7 @@ main(int argc, char **argv)
 	nlayer = setup_trace(&setup, &t, name ? &name : t.files, name ? 1 : t.nfiles, &layer);
 	result = xcalloc(nplace, sizeof *result);
 	of = xcalloc(nplace, sizeof *of);
-	tr_new_trace(&f, &setup.layers, setup.c.experts, 0);
-	tr_setu(&f, "layers", 0);
-	tr_unset(&f, "map");
+	setup_head(&setup, place, nplace, &f);
 	tool_open(&t, &f);
 	for (size_t i = 0; i < nplace; i++) {
 		while (l < nlayer && layer[l].layer < place[i].layer)
