@@ -20,4 +20,19 @@ is 'jaccard by hand' '1,0.3333333333333333,1' sh -c "coact --norm jaccard -t x |
 fails 2 'a norm is no sum' 'coact --norm pmi a | trace-sum' 'table'
 fails 2 'ids missing' "printf '@trace v=1 layers=1 experts=3 topk=1\n@route layer=0 rows=1 cols=w:f16:1 bytes=2\n\0\0\n@end frames=1\n' | coact" 'no column ids'
 fails 2 'layers that are not there' 'trace-gen --rows 9 | coact -l 9' 'none of these layers'
+cat >t.jsonl <<'E'
+{"layer": 0, "batch_id": 0, "topk_experts": [[0, 1], [0, 2], [0, 3], [1, 0], [4, 5], [0, 5]]}
+{"layer": 0, "batch_id": 1, "topk_experts": [[0, 1], [2, 3], [1, 4], [0, 5]]}
+{"layer": 1, "batch_id": 0, "topk_experts": [[5, 4], [3, 2]]}
+E
+jsonl2trace --experts 6 -o t.trace t.jsonl
+is 'the placement simulator'\''s CSV, with a shared expert' '0,3,1,1,0,2,7
+3,0,0,0,1,0,4
+1,0,0,1,0,0,2
+1,0,1,0,0,0,2
+0,1,0,0,0,1,2
+2,0,0,0,1,0,3
+7,4,2,2,2,3,0' sh -c 'coact --shared 1 -l 0 t.trace | trace2csv --dialect coact'
+fails 2 'shared and normed' 'coact --shared 1 --norm pmi t.trace' 'goes with all alike'
+fails 2 'two matrices in a CSV' 'coact t.trace | trace2csv --dialect coact >/dev/null' 'several matrices'
 done_testing

@@ -20,4 +20,13 @@ done
 is 'by batch' 6 sh -c "expert-load --by-batch a | grep -ac '^@count'"
 fails 2 'a result of another kind has no rows' 'topk-stats a | head -c 500 | expert-load' 'cut off'
 fails 2 'layers that are not there' 'trace-gen --rows 9 | expert-load -l 9' 'none of these layers'
+cat >t.jsonl <<'E'
+{"layer": 0, "batch_id": 0, "topk_experts": [[0, 1], [0, 2], [0, 3], [1, 0], [4, 5], [0, 5]]}
+{"layer": 0, "batch_id": 1, "topk_experts": [[0, 1], [2, 3], [1, 4], [0, 5]]}
+{"layer": 1, "batch_id": 0, "topk_experts": [[5, 4], [3, 2]]}
+E
+jsonl2trace --experts 6 -o t.trace t.jsonl
+gold expert-load.summary 'expert-load --summary -t t.trace'
+is 'the summary, as the placement simulator has it' 'min: 25.0000 p50: 25.0000 p90: 35.0000 p99: 35.0000 max: 35.0000' \
+	sh -c 'expert-load --summary t.trace | sed -n 7p | xargs'
 done_testing

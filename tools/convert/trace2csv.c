@@ -13,7 +13,7 @@
 #include "size.h"
 #include "tool.h"
 
-enum { PLAIN, DYNANDE, DYNANDE_TXT };
+enum { PLAIN, DYNANDE, DYNANDE_TXT, COACT };
 
 static int dialect, all_layers, compat;
 static uint64_t precision;
@@ -21,7 +21,7 @@ static struct tr_list layers;
 
 static const struct opt opts[] = {
 	{'l', "layer", "LIST", OPT_LIST, &layers, "only these layers", 0, 0},
-	{0, "dialect", "plain|dynande|dynande-txt", OPT_WORD, &dialect,
+	{0, "dialect", "plain|dynande|dynande-txt|coact", OPT_WORD, &dialect,
 	 "plain: true layers, shortest numbers", 0, 0},
 	{0, "precision", "N", OPT_U64, &precision, "N significant digits; 9 reads back", 1, 17},
 	{0, "all-layers", NULL, OPT_FLAG, &all_layers, "dynande: layer after layer, true layer_id",
@@ -209,6 +209,30 @@ histogram(struct tool *t, const struct tr_frame *f, const struct tr_frame *trace
 		tool_broken(t);
 }
 
+/* The matrix of a coact frame: no header, nothing on the diagonal, as the
+ * placement simulator has it. */
+static void
+matrix(struct tool *t, struct tr_frame *f)
+{
+	struct tr_col c;
+	char num[NUM_MAX];
+
+	if (!tr_list_has(&layers, tool_key(t, f, "layer")))
+		return;
+	if (histograms++)
+		die("several matrices: a file holds one, choose by --layer");
+	tool_col(t, f, "n", &c);
+	if (c.type != TR_U64 || c.width != f->rows)
+		die("@coact without n:u64:ROWS");
+	for (uint64_t i = 0; i < f->rows; i++)
+		for (uint64_t j = 0; j < f->rows; j++) {
+			uint64_t n = i == j ? 0 : ((const uint64_t *)c.data)[i * f->rows + j];
+
+			put(t, num, num_put_u64(num, n));
+			put(t, j + 1 < f->rows ? "," : "\n", 1);
+		}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -232,6 +256,11 @@ main(int argc, char **argv)
 			histogram(&t, &f, &trace);
 			topk = 1;
 		}
+		if (dialect == COACT) {
+			if (!strcmp(f.kind, "coact"))
+				matrix(&t, &f);
+			continue;
+		}
 		if (!strcmp(f.kind, "route")) {
 			if (dialect == DYNANDE_TXT)
 				die("@route: --dialect dynande-txt writes histograms, of topk "
@@ -241,7 +270,9 @@ main(int argc, char **argv)
 	}
 	if (layers.n && one_layer == TR_NONE && !histograms)
 		die("none of these layers is in the input");
-	if (!zeros && !topk)
+	if (dialect == COACT && !histograms)
+		die("no coact frame: it writes what coact makes");
+	if (!zeros && !topk && dialect != COACT)
 		header(&t);
 	return tool_end(&t);
 }

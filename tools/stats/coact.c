@@ -14,9 +14,12 @@ enum { COUNT, PMI, JACCARD };
 
 static struct tr_list layers;
 static int norm = COUNT;
+static uint64_t shared;
 
 static const struct opt opts[] = {
 	{'l', "layer", "LIST", OPT_LIST, &layers, "only these layers", 0, 0},
+	{0, "shared", "N", OPT_U64, &shared, "experts that every row picks, too, numbered on (0)",
+	 0, 1024},
 	{0, "norm", "count|pmi|jaccard", OPT_WORD, &norm, "what a cell says (count)", 0, 0},
 	{0},
 };
@@ -57,6 +60,22 @@ add(struct sum *sum, struct layer *l)
 	coact_free(&l->coact);
 }
 
+/* The matrix with the shared experts: with one, a row picked what it picked. */
+static uint64_t *
+with_shared(const struct tr_frame *f, const uint64_t *n, uint32_t experts)
+{
+	size_t all = experts + shared;
+	uint64_t *to = xcalloc(all * all, sizeof *to), tokens = tr_get(f, "n_tokens", 0);
+
+	for (size_t i = 0; i < all; i++)
+		for (size_t j = 0; j < all; j++)
+			to[i * all + j] = i < experts && j < experts ? n[i * experts + j]
+					  : i < experts              ? n[i * experts + i]
+					  : j < experts              ? n[j * experts + j]
+								     : tokens;
+	return to;
+}
+
 /* The matrix itself, or what --norm makes of it. */
 static void
 put(struct tool *t, const struct tr_frame *f)
@@ -66,12 +85,22 @@ put(struct tool *t, const struct tr_frame *f)
 	double *to;
 	uint32_t experts = (uint32_t)f->rows;
 
+	if (tr_col(f, "n", &c) <= 0 || c.type != TR_U64 || c.width != experts)
+		die("a coact frame without n:u64:%u", experts);
+	if (norm == COUNT && shared) {
+		uint64_t *all = with_shared(f, c.data, experts);
+
+		g = *f;
+		tr_rows(&g, experts + shared);
+		tr_addcol(&g, "n", TR_U64, experts + shared, all);
+		tool_put(t, &g);
+		free(all);
+		return;
+	}
 	if (norm == COUNT) {
 		tool_put(t, f);
 		return;
 	}
-	if (tr_col(f, "n", &c) <= 0 || c.type != TR_U64 || c.width != experts)
-		die("a coact frame without n:u64:%u", experts);
 	to = xcalloc((size_t)experts * experts, sizeof *to);
 	if (norm == PMI)
 		coact_pmi(c.data, tr_get(f, "n_tokens", 0), experts, to);
@@ -99,6 +128,8 @@ main(int argc, char **argv)
 	struct tr_ids ids;
 
 	tool_start(&t, argc, argv);
+	if (shared && norm != COUNT)
+		die("--shared with --norm: a shared expert goes with all alike");
 	while (tool_next(&t, &f)) {
 		if (!tr_list_has(&layers, tr_get(&f, "layer", 0)))
 			continue;

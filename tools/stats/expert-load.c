@@ -7,15 +7,17 @@
 
 #include "../../lib/stats/load.h"
 #include "../../lib/stats/sum.h"
+#include "../../lib/stats/summary.h"
 #include "tool.h"
 
 static struct tr_list layers;
-static int kept, by_batch, count_only;
+static int kept, by_batch, count_only, summary;
 
 static const struct opt opts[] = {
 	{'l', "layer", "LIST", OPT_LIST, &layers, "only these layers", 0, 0},
 	{0, "count", NULL, OPT_FLAG, &count_only, "picks per expert (what it does unasked)", 0, 0},
 	{0, "by-batch", NULL, OPT_FLAG, &by_batch, "a frame a batch, not one a layer", 0, 0},
+	{0, "summary", NULL, OPT_FLAG, &summary, "a summary for people instead, as text", 0, 0},
 	{0, "kept", NULL, OPT_FLAG, &kept, "leave out picks dropped for capacity", 0, 0},
 	{0},
 };
@@ -45,6 +47,31 @@ count(struct tool *t, struct sum *sum, struct tr_frame *f)
 	free(n);
 }
 
+static void
+add_summary(struct tool *t, struct summary *s, struct tr_frame *f)
+{
+	struct tr_ids ids;
+
+	tool_ids(t, f, &ids);
+	if (summary_add(s, f, &ids, tool_section(t)->experts) < 0)
+		die("no memory");
+}
+
+static void
+put_summary(struct tool *t, struct summary *s)
+{
+	char *text = summary_text(s);
+
+	if (!text)
+		die("no memory");
+	if (sink_put(t->sink, text, strlen(text)) < 0)
+		tool_broken(t);
+	tr_head_free(t->head);
+	t->head = NULL; /* no section of frames follows */
+	free(text);
+	summary_free(s);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -54,16 +81,23 @@ main(int argc, char **argv)
 				.opts = opts,
 				.flags = TOOL_RESULT | TOOL_FOLD | TOOL_FORCE};
 	struct sum *sum = sum_new();
+	struct summary *s = summary_new();
 	struct tr_frame f;
 
 	tool_start(&t, argc, argv);
 	while (tool_next(&t, &f)) {
 		if (!tr_list_has(&layers, tr_get(&f, "layer", 0)))
 			continue;
-		if (!strcmp(f.kind, "route"))
+		if (!strcmp(f.kind, "route") && summary)
+			add_summary(&t, s, &f);
+		else if (!strcmp(f.kind, "route"))
 			count(&t, sum, &f);
 		else if (!strcmp(f.kind, "count") && sum_add(sum, &f) < 0)
 			die("%s", sum_errstr(sum));
+	}
+	if (summary) {
+		put_summary(&t, s);
+		return tool_end(&t);
 	}
 	if (layers.n && !sum_count(sum))
 		die("none of these layers is in the input");
