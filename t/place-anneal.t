@@ -51,6 +51,10 @@ printf '{"rows": 16, "cols": 8, "experts": 256, "num_shared_experts": 1, "slots"
 expert-load std | place-replicate -c s.jsonc --policy one-each | place-init -q -c s.jsonc --trace std -o start
 place-anneal -c s.jsonc -p start --trace std --iters 2000 -o best
 is 'four blocks a device' '472 yes' sh -c "place-eval -c s.jsonc -p best std -t | awk '\$1 == \"cost\" { printf \"%.0f %s\", \$8, (\$4 < 703) ? \"yes\" : \$4 }'"
+trace-gen --model reference --batches 100 --mesh-rows 16 --experts 256 -k 8 -s 7 | trace-filter -b 50-99 -o next
+place-anneal -c s.jsonc -p start --trace std --iters 2000 --margin 0.5 -o wide
+is 'a margin costs less on batches not seen' 0 sh -c 'for p in wide best; do
+	place-eval -c s.jsonc -p $p -t next | awk "\$1 == \"cost\" { print \$4 }"; done | xargs | awk "{ exit !(\$1 < \$2) }"; echo $?'
 fails 2 'no start' 'place-anneal -c s.jsonc --trace std' '-p FILE'
 fails 2 'another mesh' 'place-anneal --mesh 4x4 -p start --trace std' 'a placement on 16x8'
 done_testing

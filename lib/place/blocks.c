@@ -3,8 +3,8 @@
  * known from how many copies its expert has, so the blocks of a device are a
  * vector of bytes over the batches, and a change is two or a few such vectors.
  * Minimised is not the largest device, which is a plateau, but what devices
- * have above the block count that must be: one unit each, and more for the
- * first, so that few devices far above are better than many a little.
+ * have above the block count that must be: so much each, and as much again for
+ * the first, so that one device two above is better than two one above.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 #include "search.h"
 #include "size.h"
 
-enum { LANES = 16, FIRST = 6, COPIES = 128 };
+enum { LANES = 16, FIRST = 4, EACH = 4, MANY = 60, COPIES = 128 };
 
 typedef uint8_t lanes __attribute__((vector_size(LANES)));
 
@@ -46,8 +46,9 @@ excess_of(const struct blocks *w, const lanes *on)
 	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i < w->nv; i++) {
-		lanes above = (lanes)(on[i] > w->target[i]);
-		lanes g = (on[i] - w->target[i] + FIRST) & above;
+		lanes above = (lanes)(on[i] > w->target[i]), x0 = on[i] - w->target[i];
+		lanes many = (lanes)(x0 > MANY);
+		lanes g = (((x0 & ~many) | (many & MANY)) * EACH + FIRST) & above;
 		uint64_t x[2];
 
 		memcpy(x, &g, sizeof x);
@@ -132,7 +133,7 @@ vectors(size_t n)
 }
 
 static int
-blocks_open(struct blocks *w, const struct place *p)
+blocks_open(struct blocks *w, const struct place *p, double margin)
 {
 	const struct tokens *t = w->t;
 
@@ -162,9 +163,12 @@ blocks_open(struct blocks *w, const struct place *p)
 		for (size_t i = from; i < end; i++)
 			w->picks[t->pick[i] * w->nb + b]++;
 		w->capacity[b] = c < 1 ? 1 : c > 1e9 ? 1000000000 : (uint32_t)c;
-		for (uint32_t e = 0; e < w->experts; e++)
-			least += (w->picks[e * w->nb + b] + w->m->block_tokens - 1) /
-				 w->m->block_tokens;
+		for (uint32_t e = 0; e < w->experts; e++) {
+			uint32_t *n = &w->picks[e * w->nb + b];
+
+			least += (*n + w->m->block_tokens - 1) / w->m->block_tokens;
+			*n += (uint32_t)(margin * sqrt(*n) + 0.5);
+		}
 		least = (least + w->ndev - 1) / w->ndev;
 		((uint8_t *)w->target)[b] = (uint8_t)MIN(least, (uint64_t)200);
 	}
@@ -322,14 +326,13 @@ total(const struct blocks *w)
 }
 
 int
-search_blocks(struct place *p, const struct tokens *t, const struct cost_model *m,
-	      uint32_t per_device, uint64_t seed, uint64_t iters)
+search_blocks(struct place *p, const struct tokens *t, const struct cost_model *m, double margin,
+	      uint64_t seed, uint64_t iters)
 {
 	struct blocks w = {.t = t, .m = m, .rng = {seed, 0}};
-	int r = blocks_open(&w, p);
+	int r = blocks_open(&w, p, margin);
 	struct place q;
 
-	(void)per_device;
 	for (uint64_t n = 0; n < iters && !r; n++) {
 		double temperature = 3 * pow(0.02, (double)n / (double)iters);
 		uint32_t e = below(&w, w.experts), f = below(&w, w.experts);

@@ -15,6 +15,7 @@ struct plan {
 	const struct config *config; /* else: the kinds of placement.md 8 */
 	double seconds;              /* of all together; 0: iters */
 	uint64_t iters;              /* ours, of each chain; 0: until time ends */
+	double margin;               /* ours: room for tokens not seen (search_margin) */
 	double target;               /* stop at this cost; 0: none */
 	uint64_t seed;
 	uint32_t chains, threads; /* chains differ in their draws alone: the best is kept */

@@ -58,6 +58,7 @@ struct search {
 	double *wd, *wc;                /* [tokens] */
 	double (*sum)[2], (*newsum)[2]; /* [batch] of dispatch, of combine */
 	double newsoft;
+	uint16_t *mload, *mblocks, *mmost; /* as load, blocks, most, with a margin */
 
 	/* the change that was tried last */
 	uint32_t a, b, da, db;
@@ -448,6 +449,9 @@ search_free(struct search *s)
 	free(s->newlat);
 	free(s->sorted);
 	free(s->change);
+	free(s->mload);
+	free(s->mblocks);
+	free(s->mmost);
 	free(s->wd);
 	free(s->wc);
 	free(s->sum);
@@ -673,18 +677,47 @@ soft_open(struct search *s, double tau)
 
 /* Would the change give a device more blocks than the busiest of a batch has? */
 static int
-more_blocks(const struct search *s)
+more_blocks(const struct search *s, const uint16_t *load, const uint16_t *blocks,
+	    const uint16_t *most)
 {
 	size_t nb = s->t->nbatch;
-	const uint16_t *la = s->load + s->a * nb, *lb = s->load + s->b * nb;
+	const uint16_t *la = load + s->a * nb, *lb = load + s->b * nb;
 
-	for (size_t b = 0; b < nb; b++) {
-		const uint16_t *blocks = s->blocks + b * s->ndev;
-		int x = la[b] - (s->b == NOBODY ? 0 : lb[b]);
+	for (size_t b = 0; b < nb; b++, blocks += s->ndev) {
+		int x = la[b] - lb[b];
 
-		if (blocks[s->da] - x > s->most[b] || blocks[s->db] + x > s->most[b])
+		if (blocks[s->da] - x > most[b] || blocks[s->db] + x > most[b])
 			return 1;
 	}
+	return 0;
+}
+
+int
+search_margin(struct search *s, double margin)
+{
+	size_t nb = s->t->nbatch;
+
+	if (!s->fast || !(margin > 0))
+		return 0;
+	s->mload = calloc(nb * s->p.n + 1, sizeof *s->mload);
+	s->mblocks = calloc(nb * s->ndev + 1, sizeof *s->mblocks);
+	s->mmost = calloc(nb + 1, sizeof *s->mmost);
+	if (!s->mload || !s->mblocks || !s->mmost)
+		return TR_ENOMEM;
+	for (uint32_t i = 0; i < s->p.n; i++)
+		for (const uint32_t *k = s->of + s->first[i]; k < s->of + s->first[i + 1]; k++)
+			s->mload[i * nb + s->batch[*k]]++; /* tokens, then blocks */
+	for (uint32_t i = 0; i < s->p.n; i++)
+		for (size_t b = 0; b < nb; b++) {
+			uint32_t n = s->mload[i * nb + b];
+
+			n += (uint32_t)(margin * sqrt(n) + 0.5);
+			n = (n + s->m.block_tokens - 1) / s->m.block_tokens;
+			s->mload[i * nb + b] = (uint16_t)n;
+			s->mblocks[b * s->ndev + s->p.dev[i]] += (uint16_t)n;
+		}
+	for (size_t b = 0; b < nb; b++)
+		s->mmost[b] = busiest(s->mblocks + b * s->ndev, s->ndev);
 	return 0;
 }
 
@@ -701,7 +734,8 @@ try_soft(struct search *s, uint32_t a, uint32_t b)
 	s->b = b;
 	s->da = s->p.dev[a];
 	s->db = s->p.dev[b];
-	if (more_blocks(s))
+	if (more_blocks(s, s->load, s->blocks, s->most) ||
+	    (s->mload && more_blocks(s, s->mload, s->mblocks, s->mmost)))
 		return INFINITY;
 	there = way(s, s->da, s->db);
 	back = way(s, s->db, s->da);
@@ -745,6 +779,14 @@ soft_accept(struct search *s)
 	}
 	memcpy(s->sum, s->newsum, s->t->nbatch * sizeof *s->sum);
 	s->soft = s->newsoft;
+	for (size_t b = 0; s->mload && b < s->t->nbatch; b++) {
+		int x = s->mload[s->a * s->t->nbatch + b] - s->mload[s->b * s->t->nbatch + b];
+		uint16_t *blocks = s->mblocks + b * s->ndev;
+
+		blocks[s->da] = (uint16_t)(blocks[s->da] - x);
+		blocks[s->db] = (uint16_t)(blocks[s->db] + x);
+		s->mmost[b] = busiest(blocks, s->ndev);
+	}
 	try_fast(s);
 	search_accept(s);
 }

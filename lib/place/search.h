@@ -30,6 +30,9 @@ const struct place *search_place(const struct search *s);
 int search_may_swap(const struct search *s, uint32_t a, uint32_t b);
 int search_may_move(const struct search *s, uint32_t a, uint32_t dev);
 int search_fast(const struct search *s);
+/* Let changes of the soft objective leave room for tokens not seen: a copy with n tokens in a
+ * batch counts as n + margin sqrt(n).  0 or TR_ENOMEM. */
+int search_margin(struct search *s, double margin);
 
 /* ---- annealing ---- */
 
@@ -53,8 +56,8 @@ double search_anneal(struct search *s, struct anneal *a);
 
 /* Choose copies and devices so that no device has more blocks in a batch than
  * must be, by swaps and by copies that one expert gives to another; start and
- * result in *p.  Same seed, same result.  0 or TR_E.... */
+ * result in *p.  margin: as above, of experts.  Same seed, same result.  0 or TR_E.... */
 int search_blocks(struct place *p, const struct tokens *t, const struct cost_model *m,
-		  uint32_t per_device, uint64_t seed, uint64_t iters);
+		  double margin, uint64_t seed, uint64_t iters);
 
 #endif

@@ -16,7 +16,7 @@
 static struct setup setup = {SETUP_NONE};
 static const char *placement, *trace, *curve;
 static int kind = -1, keep_copies;
-static double seconds, target;
+static double seconds, target, margin;
 static uint64_t iters, restarts = TR_NONE;
 
 static const struct opt opts[] = {
@@ -28,6 +28,8 @@ static const struct opt opts[] = {
 	{0, "kind", "none|random|local|anneal|sequence", OPT_WORD, &kind, "the same by name", 0, 0},
 	{0, "time", "S", OPT_F64, &seconds, "seconds of search (10, unless --iters)", 0, 0},
 	{0, "iters", "N", OPT_U64, &iters, "changes tried, of each chain", 1, 0},
+	{0, "margin", "X", OPT_F64, &margin, "plan for X sigma more tokens of each expert (0)", 0,
+	 0},
 	{0, "target", "X", OPT_F64, &target, "stop at this cost", 0, 0},
 	{0, "restarts", "N", OPT_U64, &restarts, "chains of other draws, the best is kept (1)", 1,
 	 65536},
@@ -138,8 +140,8 @@ main(int argc, char **argv)
 	setup_start(&setup, &t);
 	if (!placement)
 		die("no placement to start from: -p FILE");
-	if (seconds < 0)
-		die("--time is below 0");
+	if (seconds < 0 || margin < 0)
+		die("--time and --margin are not below 0");
 	setup.c.search = kind >= 0 ? (uint64_t)kind : setup.c.search;
 	setup.c.restarts = restarts != TR_NONE ? restarts : setup.c.restarts;
 	seconds = seconds > 0 || iters ? seconds : 10;
@@ -158,6 +160,7 @@ main(int argc, char **argv)
 			     .config = &setup.c,
 			     .seconds = seconds,
 			     .iters = iters,
+			     .margin = margin,
 			     .target = target,
 			     .seed = t.seed,
 			     .chains = (uint32_t)setup.c.restarts,
