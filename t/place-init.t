@@ -67,6 +67,30 @@ while [ $s -le 20 ]; do
 	s=$((s + 1))
 done
 is 'random fills every device, 20 seeds' '' echo "$bad"
+# even: the toy of eight and its optimum, never less even than EPLB, no expert twice on a device
+{
+	echo '{"kind":"trace","v":1,"layers":1,"experts":8,"topk":1}'
+	echo '{"kind":"count","layer":0,"n_tokens":1450,"rows":8,"cols":"n:u64","n":[600,560,120,120,20,10,10,10]}'
+	echo '{"kind":"end","frames":1}'
+} | jsonl2trace -o toy
+even() { place-eval -p "$1" --count "$2" -t | awk -F'\t' '$1 == "balance" { if ($4 > m) m = $4 } END { printf "%.6f", m }'; }
+place-replicate --mesh 8x1 --slots 16 -o c toy
+place-init --mesh 8x1 --slots 16 --strategy even --tries 1000 --count toy -o p8 c
+is 'the optimum of the toy' 1.085057 even p8 toy
+s=1
+bad=
+while [ $s -le 20 ]; do
+	trace-gen --experts 32 -k 4 --rows 500 -s $s | expert-load -o l
+	place-replicate --mesh 16x1 --slots 48 -o c l
+	place-init -q --mesh 16x1 --slots 48 --strategy eplb --count l -o a c
+	place-init --mesh 16x1 --slots 48 --strategy even --count l -o b c 2>said
+	place-init --mesh 16x1 --slots 48 --strategy even --tries 50 --count l -o d c 2>>said
+	[ -s said ] && bad="$bad doubles$s"
+	awk -v a="$(even a l)" -v b="$(even b l)" -v d="$(even d l)" 'BEGIN { exit !(b <= a && d <= b) }' || bad="$bad $s"
+	s=$((s + 1))
+done
+is 'even is as even as EPLB, more with tries, 20 seeds' '' echo "$bad"
+fails 2 'co-activation of counts' 'place-init --mesh 8x1 --slots 16 --strategy hot-tier --count toy c' 'needs --trace'
 fails 2 'no records' 'place-eval -c s.jsonc -l 3 -p p std' 'layer'
 fails 2 'another system' 'place-eval --mesh 4x2 --experts 7 -p p std' 'the trace has 256 experts, the system 7'
 fails 2 'not placed' 'place-eval -c s.jsonc -p r std' 'a copy is on no device'

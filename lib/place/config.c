@@ -45,7 +45,7 @@ static const struct key system_keys[] = {
 
 static const struct key init_keys[] = {
 	{"placement_strategy", WORD, AT(strategy), 0, 0,
-	 "balance|balance_load_coactivation|hot-tier|random|eplb"},
+	 "balance|balance_load_coactivation|hot-tier|random|eplb|even"},
 	{"placement_axis", WORD, AT(axis), 0, 0, "row|col"},
 	{"hot_tier_axis", WORD, AT(hot_axis), 0, 0, "row|col"},
 	{"top_n", U64, AT(top_n), 0, TR_EXPERTS_MAX, NULL},

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "eplb.h"
+#include "even.h"
 #include "init.h"
 #include "rng.h"
 #include "size.h"
@@ -376,6 +377,8 @@ init_place(struct place *p, const uint64_t *count, const uint64_t *coact, const 
 		return TR_EVALUE;
 	if (o->strategy == INIT_EPLB)
 		return eplb_place(p, count, o->groups, o->nodes);
+	if (o->strategy == INIT_EVEN)
+		return even_place(p, count, o->per_device, o->tries, o->seed);
 	w.axis = o->strategy == INIT_HOT ? o->hot_axis : o->axis;
 	w.n = w.axis == AXIS_ROW ? p->rows : p->cols;
 	w.room = o->per_device * (ndev / w.n);

@@ -4,7 +4,7 @@
 
 #include "place.h"
 
-enum init_strategy { INIT_BALANCE, INIT_COACT, INIT_HOT, INIT_RANDOM, INIT_EPLB };
+enum init_strategy { INIT_BALANCE, INIT_COACT, INIT_HOT, INIT_RANDOM, INIT_EPLB, INIT_EVEN };
 enum init_axis { AXIS_ROW, AXIS_COL };
 
 struct init_opts {
@@ -14,6 +14,7 @@ struct init_opts {
 	uint32_t per_device;    /* copies that a device takes */
 	uint64_t seed;          /* random */
 	uint32_t groups, nodes; /* eplb; 0 as 1 */
+	uint64_t tries;         /* even: random changes */
 };
 
 /* Place all copies of p.  count [experts]; coact [experts][experts], or NULL where the

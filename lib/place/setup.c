@@ -159,6 +159,43 @@ setup_trace(struct setup *s, struct tool *t, char **files, int n, struct setup_l
 	return nlayer;
 }
 
+size_t
+setup_counts(struct setup *s, struct tool *t, const char *file, struct setup_layer **out)
+{
+	char *files[] = {(char *)file};
+	struct tr *in = tool_reader(t, files, 1);
+	struct tr_frame f;
+	size_t nlayer = 0;
+	int r;
+
+	*out = NULL;
+	while ((r = tr_next(in, &f)) > 0) {
+		uint64_t layer = tr_get(&f, "layer", 0), tokens = tr_get(&f, "n_tokens", 0);
+		struct tokens *to;
+		struct tr_col n;
+
+		if (strcmp(f.kind, "count") || !setup_has(s, layer))
+			continue;
+		s->c.experts = s->c.experts ? s->c.experts : f.rows;
+		if (s->c.experts != f.rows || tr_col(&f, "n", &n) <= 0 || n.type != TR_U64 ||
+		    n.width != 1)
+			die("%s: layer %llu: no n:u64 of %llu experts", file,
+			    (unsigned long long)layer, (unsigned long long)s->c.experts);
+		to = tokens_of(s, out, &nlayer, layer);
+		for (uint64_t e = 0; e < f.rows; e++)
+			to->count[e] += ((const uint64_t *)n.data)[e];
+		for (uint64_t e = f.rows; e < to->experts; e++)
+			to->count[e] += tokens;
+	}
+	if (r < 0)
+		die("%s", tr_errstr(in));
+	tool_reader_end(t, in);
+	if (!nlayer)
+		die("%s: no counts%s", file, s->layers.n ? " of that layer" : "");
+	qsort(*out, nlayer, sizeof **out, by_layer);
+	return nlayer;
+}
+
 char *
 setup_trace_name(const struct setup *s, const char *file)
 {

@@ -75,6 +75,8 @@ struct setup_layer {
 /* The routed tokens of the wanted layers of n files (0: standard input), ascending;
  * their number.  Where nothing told the number of experts, it is set. */
 size_t setup_trace(struct setup *s, struct tool *t, char **files, int n, struct setup_layer **out);
+/* The same out of count frames: tokens that have counts, but no rows. */
+size_t setup_counts(struct setup *s, struct tool *t, const char *file, struct setup_layer **out);
 /* The trace that -c names, or the file given: never NULL. */
 char *setup_trace_name(const struct setup *s, const char *file);
 

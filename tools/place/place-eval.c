@@ -3,20 +3,23 @@
  * of lib/place/cost: means and percentiles of the batches' latency, and how
  * evenly the devices are loaded.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../lib/place/even.h"
 #include "../../lib/place/setup.h"
 #include "size.h"
 
 static struct setup setup = {SETUP_NONE};
-static const char *placement;
+static const char *placement, *counts;
 static int devices, batches;
 
 static const struct opt opts[] = {
 	SETUP_OPTS(setup),
 	SETUP_COST_OPTS(setup),
 	{'p', "place", "FILE", OPT_STR, &placement, "the placement", 0, 0},
+	{0, "count", "FILE", OPT_STR, &counts, "count frames: their balance alone", 0, 0},
 	{0, "devices", NULL, OPT_FLAG, &devices, "load of each device, too", 0, 0},
 	{0, "batches", NULL, OPT_FLAG, &batches, "cost of each batch, too", 0, 0},
 	{0},
@@ -78,28 +81,47 @@ put_batches(uint64_t layer, const struct cost_result *r)
 	free(v);
 }
 
-/* Tokens of each device over all batches, and how even they are. */
+/* How even loads are: mean over max, its inverse, standard deviation over mean. */
 static void
-put_load(uint64_t layer, const struct place *p, const struct tokens *k)
+put_balance(uint64_t layer, const double *load, uint32_t n)
 {
-	uint32_t n = p->rows * p->cols;
-	uint64_t *load = xcalloc(n, sizeof *load);
-	double mean = (double)k->npick / n, max = 0, balanced, over;
+	double mean = 0, max = 0, var = 0, balanced, over, cv;
 	struct tr_frame f;
 
-	if (cost_load(p, k, &setup.model, load) < 0)
-		die("no memory");
+	for (uint32_t d = 0; d < n; d++) {
+		mean += load[d] / n;
+		max = MAX(max, load[d]);
+	}
 	for (uint32_t d = 0; d < n; d++)
-		max = MAX(max, (double)load[d]);
+		var += (load[d] - mean) * (load[d] - mean) / n;
 	balanced = max > 0 ? mean / max : 1;
 	over = mean > 0 ? max / mean : 1;
+	cv = mean > 0 ? sqrt(var) / mean : 0;
 	tr_new(&f, "table");
 	tr_set(&f, "name", "balance");
 	tr_setu(&f, "layer", layer);
 	tr_rows(&f, 1);
 	put_f64(&f, "balancedness", &balanced);
 	put_f64(&f, "max_over_mean", &over);
+	put_f64(&f, "cv", &cv);
 	tool_put(&t, &f);
+}
+
+/* Tokens of each device over all batches. */
+static void
+put_load(uint64_t layer, const struct place *p, const struct tokens *k)
+{
+	uint32_t n = p->rows * p->cols;
+	uint64_t *load = xcalloc(n, sizeof *load);
+	double *x = xcalloc(n, sizeof *x);
+	struct tr_frame f;
+
+	if (cost_load(p, k, &setup.model, load) < 0)
+		die("no memory");
+	for (uint32_t d = 0; d < n; d++)
+		x[d] = (double)load[d];
+	put_balance(layer, x, n);
+	free(x);
 	tr_new(&f, "load");
 	tr_setu(&f, "layer", layer);
 	tr_setu(&f, "n_tokens", k->ntoken);
@@ -135,6 +157,32 @@ eval(const struct setup_place *p, const struct tokens *k)
 	return r;
 }
 
+/* Of counts alone, the copies of an expert sharing its load evenly. */
+static void
+balance(const struct setup_place *place, size_t n)
+{
+	struct setup_layer *layer;
+	size_t nlayer = setup_counts(&setup, &t, counts, &layer), l = 0;
+	struct tr_frame f;
+
+	setup_head(&setup, place, n, &f);
+	tool_open(&t, &f);
+	for (size_t i = 0; i < n; i++) {
+		const struct place *p = &place[i].place;
+		double *load = xcalloc(p->rows * p->cols, sizeof *load);
+
+		while (l < nlayer && layer[l].layer < place[i].layer)
+			l++;
+		if (l == nlayer || layer[l].layer != place[i].layer ||
+		    layer[l].tokens.experts != p->experts)
+			die("no counts of these experts for layer %llu",
+			    (unsigned long long)place[i].layer);
+		even_load(p, layer[l].tokens.count, load);
+		put_balance(place[i].layer, load, p->rows * p->cols);
+		free(load);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -154,6 +202,10 @@ main(int argc, char **argv)
 	/* the placement tells the mesh; -c tells the rest */
 	setup.c.rows = place[0].place.rows;
 	setup.c.cols = place[0].place.cols;
+	if (counts) {
+		balance(place, nplace);
+		return tool_end(&t);
+	}
 	name = t.nfiles || !*setup.c.trace ? NULL : (char *)setup.c.trace;
 	nlayer = setup_trace(&setup, &t, name ? &name : t.files, name ? 1 : t.nfiles, &layer);
 	result = xcalloc(nplace, sizeof *result);

@@ -8,19 +8,21 @@
 #include "../../lib/place/setup.h"
 
 static struct setup setup = {SETUP_NONE};
-static const char *trace;
+static const char *trace, *counts;
 static int strategy = -1, axis = -1;
-static uint64_t top = TR_NONE, groups = 1, nodes = 1;
+static uint64_t top = TR_NONE, groups = 1, nodes = 1, tries;
 
 static const struct opt opts[] = {
 	SETUP_OPTS(setup),
 	{0, "init", "FILE", OPT_STR, &setup.init, "the strategy (JSONC)", 0, 0},
 	{0, "trace", "FILE", OPT_STR, &trace, "the routing to place for", 0, 0},
-	{0, "strategy", "balance|balance_load_coactivation|hot-tier|random|eplb", OPT_WORD,
+	{0, "count", "FILE", OPT_STR, &counts, "count frames instead of routing", 0, 0},
+	{0, "strategy", "balance|balance_load_coactivation|hot-tier|random|eplb|even", OPT_WORD,
 	 &strategy, "the strategy (balance)", 0, 0},
 	{0, "axis", "row|col", OPT_WORD, &axis, "spread over rows or columns first (row)", 0, 0},
 	{0, "top", "N", OPT_U64, &top, "experts that are spread by load alone first (32)", 0, 0},
 	{0, "groups", "N", OPT_U64, &groups, "eplb: groups of experts (1)", 1, 65534},
+	{0, "tries", "N", OPT_U64, &tries, "even: random changes when no swap helps (0)", 0, 0},
 	{0, "nodes", "N", OPT_U64, &nodes, "eplb: nodes (1)", 1, 65534},
 	{0},
 };
@@ -41,7 +43,8 @@ put(struct setup_place *p, const struct tokens *tokens)
 			      .per_device = setup_per_device(&setup),
 			      .seed = t.seed,
 			      .groups = (uint32_t)groups,
-			      .nodes = (uint32_t)nodes};
+			      .nodes = (uint32_t)nodes,
+			      .tries = tries};
 	uint64_t T = p->place.experts, *coact = NULL;
 	struct tr_frame f;
 	char err[PLACE_ERR];
@@ -90,8 +93,14 @@ main(int argc, char **argv)
 	setup.c.hot_axis = axis >= 0 ? (uint64_t)axis : setup.c.hot_axis;
 	setup.c.top_n = top != TR_NONE ? top : setup.c.top_n;
 	nplace = setup_places(&setup, &t, NULL, &place);
-	file = setup_trace_name(&setup, trace);
-	nlayer = setup_trace(&setup, &t, &file, 1, &layer);
+	if (counts) {
+		if (setup.c.strategy == INIT_COACT || setup.c.strategy == INIT_HOT)
+			die("this strategy needs --trace, not counts");
+		nlayer = setup_counts(&setup, &t, counts, &layer);
+	} else {
+		file = setup_trace_name(&setup, trace);
+		nlayer = setup_trace(&setup, &t, &file, 1, &layer);
+	}
 	for (size_t i = 0; i < nplace; i++) {
 		while (l < nlayer && layer[l].layer < place[i].layer)
 			l++;
