@@ -55,6 +55,11 @@ trace-gen --model reference --batches 100 --mesh-rows 16 --experts 256 -k 8 -s 7
 place-anneal -c s.jsonc -p start --trace std --iters 2000 --margin 0.5 -o wide
 is 'a margin costs less on batches not seen' 0 sh -c 'for p in wide best; do
 	place-eval -c s.jsonc -p $p -t next | awk "\$1 == \"cost\" { print \$4 }"; done | xargs | awk "{ exit !(\$1 < \$2) }"; echo $?'
+trace-gen --model reference --batches 100 --mesh-rows 16 --experts 256 -k 8 -s 7 -o all
+same 'a hold-out plans on the first half alone' 'place-anneal --no-prog -c s.jsonc -p start --trace all --holdout 0.5 --iters 2000' \
+	'place-anneal --no-prog -c s.jsonc -p start --trace std --iters 2000'
+is 'and scores both' "$(place-eval -c s.jsonc -p best -t std | sed -n 2p | cut -f 3-9) $(place-eval -c s.jsonc -p best -t next | sed -n 2p | cut -f 3-9)" \
+	sh -c 'place-eval -c s.jsonc -p best --holdout 0.5 -t all | sed -n 2,3p | cut -f 4-10 | paste -sd" "'
 fails 2 'no start' 'place-anneal -c s.jsonc --trace std' '-p FILE'
 fails 2 'another mesh' 'place-anneal --mesh 4x4 -p start --trace std' 'a placement on 16x8'
 done_testing

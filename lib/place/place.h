@@ -60,6 +60,9 @@ int tokens_add(struct tokens *t, const struct tr_frame *f, uint32_t shared, uint
 /* Of each batch keep max(1, floor(share of its tokens)), drawn without replacement
  * by (seed, batch, token), in their order. */
 void tokens_sample(struct tokens *t, double share, uint64_t seed);
+/* The batches from .. end - 1 of t alone; arrays are t's own, but count, the caller's to
+ * free.  0 or TR_ENOMEM. */
+int tokens_part(struct tokens *part, const struct tokens *t, size_t from, size_t end);
 /* Rows that picked both, [experts][experts]; pairs of a row, so that an expert that a
  * row repeats is with itself.  to is zeroed by the caller. */
 void tokens_coact(const struct tokens *t, uint64_t *to);

@@ -170,3 +170,18 @@ tokens_coact(const struct tokens *t, uint64_t *to)
 					to[(size_t)t->pick[j] * t->experts + t->pick[i]]++;
 			}
 }
+
+int
+tokens_part(struct tokens *part, const struct tokens *t, size_t from, size_t end)
+{
+	*part = *t;
+	part->batch += from;
+	part->nbatch = end - from;
+	part->ntoken = t->batch[end];
+	part->npick = t->first[part->ntoken];
+	if (!(part->count = calloc(t->experts + 1, sizeof *part->count)))
+		return TR_ENOMEM;
+	for (size_t i = t->first[t->batch[from]]; i < part->npick; i++)
+		part->count[t->pick[i]]++;
+	return 0;
+}

@@ -69,3 +69,48 @@ elif job == "npz2dir":  # FILE.npz DIR: ids and w of trace2npz --all, by layer, 
 elif job == "npz2u8":  # FILE.npz FILE: the bare ids, layer by layer
     with np.load(args[0]) as z:
         z["routed_experts"].transpose(1, 0, 2).astype(np.uint8).tofile(args[1])
+elif job == "place":  # FILE.jsonl placement.json ROWS COLS E SHARED FACTOR A B C: mean cost, plain Python
+    import json
+    rows, cols, experts, shared = map(int, args[2:6])
+    factor, a, b, c = map(float, args[6:10])
+    place = {int(e): [d["device"] for d in v] for e, v in json.load(open(args[1])).items()}
+    first, dev = {}, []
+    for e in sorted(place):
+        first[e] = len(dev)
+        dev += place[e]
+    costs = []
+    for line in open(args[0]):
+        r = json.loads(line)
+        picks = [t + list(range(experts, experts + shared)) for t in r["topk_experts"]]
+        room = max(1, int(factor * len(picks) * len(picks[0]) / len(dev)))
+        used, turn, dispatch, combine = [0] * len(dev), {}, 0, 0
+        for row, token in zip(r["origin_rows"], picks):
+            inst = []
+            for e in token:
+                n = len(place[e])
+                k = next((i for i in range(n) if used[first[e] + i] < room), None)
+                if k is None:
+                    k = turn.get(e, 0) % n
+                    turn[e] = turn.get(e, 0) + 1
+                used[first[e] + k] += 1
+                inst.append(first[e] + k)
+            hops, column = [], [0] * cols
+            for i in inst:
+                d = abs(dev[i] // cols - row)
+                hops.append(min(d, rows - d))
+                column[dev[i] % cols] += 1
+            hop = c * (sum(hops) / len(hops) + max(hops))
+            dispatch = max(dispatch, a + b * max(column) + hop)
+            combine = max(combine, a + b * len({dev[i] for i in inst}) + hop)
+        busy = [0] * (rows * cols)
+        for i, n in enumerate(used):
+            busy[dev[i]] += 118 * -(-n // 32)
+        costs.append(dispatch + max(busy) + combine)
+    print(f"{sum(costs) / len(costs):.6f}")
+elif job == "lognormal":  # counts of 58 layers, as frames in JSON Lines
+    import json
+    w = np.round(np.random.default_rng(0).lognormal(0, 1, (58, 256)) * 1e6).astype(np.int64)
+    print(json.dumps({"kind": "trace", "v": 1, "layers": 58, "experts": 256, "topk": 8}))
+    for layer, n in enumerate(w):
+        print(json.dumps({"kind": "count", "layer": layer, "n_tokens": 1000000, "rows": 256, "cols": "n:u64", "n": n.tolist()}))
+    print(json.dumps({"kind": "end", "frames": 58}))

@@ -16,7 +16,7 @@
 static struct setup setup = {SETUP_NONE};
 static const char *placement, *trace, *curve;
 static int kind = -1, keep_copies;
-static double seconds, target, margin;
+static double seconds, target, margin, holdout;
 static uint64_t iters, restarts = TR_NONE;
 
 static const struct opt opts[] = {
@@ -30,6 +30,7 @@ static const struct opt opts[] = {
 	{0, "iters", "N", OPT_U64, &iters, "changes tried, of each chain", 1, 0},
 	{0, "margin", "X", OPT_F64, &margin, "plan for X sigma more tokens of each expert (0)", 0,
 	 0},
+	{0, "holdout", "X", OPT_F64, &holdout, "plan on the first X of the batches", 0, 0},
 	{0, "target", "X", OPT_F64, &target, "stop at this cost", 0, 0},
 	{0, "restarts", "N", OPT_U64, &restarts, "chains of other draws, the best is kept (1)", 1,
 	 65536},
@@ -132,6 +133,7 @@ main(int argc, char **argv)
 	struct setup_layer *layer;
 	size_t nplace, nlayer, l = 0;
 	struct tr_out *o = NULL;
+	struct tokens part;
 	struct plan plan;
 	struct tr_frame f;
 	char *name;
@@ -140,6 +142,8 @@ main(int argc, char **argv)
 	setup_start(&setup, &t);
 	if (!placement)
 		die("no placement to start from: -p FILE");
+	if (holdout < 0 || holdout >= 1)
+		die("--holdout: not a share of the batches");
 	if (seconds < 0 || margin < 0)
 		die("--time and --margin are not below 0");
 	setup.c.search = kind >= 0 ? (uint64_t)kind : setup.c.search;
@@ -175,7 +179,11 @@ main(int argc, char **argv)
 			l++;
 		if (l == nlayer || layer[l].layer != place[i].layer)
 			die("no records for layer %llu", (unsigned long long)place[i].layer);
-		run(&plan, &place[i], &layer[l].tokens, o);
+		part = layer[l].tokens;
+		if (holdout > 0 && tokens_part(&part, &layer[l].tokens, 0,
+					       (size_t)(holdout * (double)part.nbatch)) < 0)
+			die("no memory");
+		run(&plan, &place[i], &part, o);
 	}
 	if (o)
 		tool_output_end(&t, o);

@@ -14,12 +14,15 @@
 static struct setup setup = {SETUP_NONE};
 static const char *placement, *counts;
 static int devices, batches;
+static double holdout;
 
 static const struct opt opts[] = {
 	SETUP_OPTS(setup),
 	SETUP_COST_OPTS(setup),
 	{'p', "place", "FILE", OPT_STR, &placement, "the placement", 0, 0},
 	{0, "count", "FILE", OPT_STR, &counts, "count frames: their balance alone", 0, 0},
+	{0, "holdout", "X", OPT_F64, &holdout, "the first X of the batches and the rest apart", 0,
+	 0},
 	{0, "devices", NULL, OPT_FLAG, &devices, "load of each device, too", 0, 0},
 	{0, "batches", NULL, OPT_FLAG, &batches, "cost of each batch, too", 0, 0},
 	{0},
@@ -38,7 +41,7 @@ put_f64(struct tr_frame *f, const char *name, const double *x)
 }
 
 static void
-put_cost(uint64_t layer, const struct cost_result *r)
+put_cost(uint64_t layer, const char *part, const struct cost_result *r)
 {
 	struct tr_frame f;
 	uint64_t n = r->nbatch;
@@ -46,6 +49,8 @@ put_cost(uint64_t layer, const struct cost_result *r)
 	tr_new(&f, "table");
 	tr_set(&f, "name", "cost");
 	tr_setu(&f, "layer", layer);
+	if (part)
+		tr_set(&f, "part", part);
 	tr_rows(&f, 1);
 	tr_addcol(&f, "batches", TR_U64, 1, &n);
 	put_f64(&f, "mean", &r->mean.latency);
@@ -133,7 +138,7 @@ put_load(uint64_t layer, const struct place *p, const struct tokens *k)
 }
 
 static struct cost_result
-eval(const struct setup_place *p, const struct tokens *k)
+eval(const struct setup_place *p, const struct tokens *k, const char *part)
 {
 	struct cost_result r;
 	char err[PLACE_ERR];
@@ -153,7 +158,28 @@ eval(const struct setup_place *p, const struct tokens *k)
 		die("layer %llu: a token lives in a row that the mesh does not have",
 		    (unsigned long long)p->layer);
 	}
-	put_cost(p->layer, &r);
+	put_cost(p->layer, part, &r);
+	return r;
+}
+
+/* What was planned on, and what was not seen. */
+static struct cost_result
+halves(const struct setup_place *p, const struct tokens *k)
+{
+	size_t n = (size_t)(holdout * (double)k->nbatch);
+	struct cost_result r = {0};
+	struct tokens part;
+
+	if (!n || n == k->nbatch)
+		die("layer %llu: --holdout %g of %zu batches leaves a part empty",
+		    (unsigned long long)p->layer, holdout, k->nbatch);
+	for (int i = 0; i < 2; i++) {
+		cost_free(&r);
+		if (tokens_part(&part, k, i ? n : 0, i ? k->nbatch : n) < 0)
+			die("no memory");
+		r = eval(p, &part, i ? "holdout" : "plan");
+		free(part.count);
+	}
 	return r;
 }
 
@@ -198,6 +224,8 @@ main(int argc, char **argv)
 	setup_start(&setup, &t);
 	if (!placement)
 		die("no placement: -p FILE");
+	if (holdout < 0 || holdout >= 1)
+		die("--holdout: not a share of the batches");
 	nplace = setup_places(&setup, &t, placement, &place);
 	/* the placement tells the mesh; -c tells the rest */
 	setup.c.rows = place[0].place.rows;
@@ -218,7 +246,7 @@ main(int argc, char **argv)
 		if (l == nlayer || layer[l].layer != place[i].layer)
 			die("no records for layer %llu", (unsigned long long)place[i].layer);
 		of[i] = &layer[l].tokens;
-		result[i] = eval(&place[i], of[i]);
+		result[i] = holdout > 0 ? halves(&place[i], of[i]) : eval(&place[i], of[i], NULL);
 	}
 	for (size_t i = 0; i < nplace; i++)
 		put_load(place[i].layer, &place[i].place, of[i]);
