@@ -959,7 +959,7 @@ search_anneal(struct search *s, struct anneal *a)
 	memcpy(best, s->p.dev, s->p.n * sizeof *best);
 	soft = s->fast && !a->local && a->tau > 0 && soft_open(s, a->tau) == 0;
 	if (t0 < 0 && !a->local) {
-		t0 = 0.2 * (soft ? calibrate_soft(s, &d) : calibrate(s, &d));
+		t0 = 0.35 * (soft ? calibrate_soft(s, &d) : calibrate(s, &d));
 		t1 = t1 < 0 ? t0 / 300 : t1;
 	}
 	for (; i < limit; i++) {
