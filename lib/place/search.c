@@ -58,7 +58,7 @@ struct search {
 	double *wd, *wc;                /* [tokens] */
 	double (*sum)[2], (*newsum)[2]; /* [batch] of dispatch, of combine */
 	double newsoft;
-	uint16_t *mload, *mblocks, *mmost; /* as load, blocks, most, with a margin */
+	uint16_t *mload, *mblocks; /* as load and blocks, with a margin */
 
 	/* the change that was tried last */
 	uint32_t a, b, da, db;
@@ -451,7 +451,6 @@ search_free(struct search *s)
 	free(s->change);
 	free(s->mload);
 	free(s->mblocks);
-	free(s->mmost);
 	free(s->wd);
 	free(s->wc);
 	free(s->sum);
@@ -692,6 +691,24 @@ more_blocks(const struct search *s, const uint16_t *load, const uint16_t *blocks
 	return 0;
 }
 
+/* Would it, with the margin, give the two devices more above the busiest's true blocks? */
+static int
+more_excess(const struct search *s)
+{
+	size_t nb = s->t->nbatch;
+	const uint16_t *la = s->mload + s->a * nb, *lb = s->mload + s->b * nb;
+	const uint16_t *blocks = s->mblocks;
+	int rise = 0;
+
+	for (size_t b = 0; b < nb; b++, blocks += s->ndev) {
+		int x = la[b] - lb[b], most = s->most[b];
+		int oa = blocks[s->da] - most, ob = blocks[s->db] - most;
+
+		rise += MAX(oa - x, 0) + MAX(ob + x, 0) - MAX(oa, 0) - MAX(ob, 0);
+	}
+	return rise > 0;
+}
+
 int
 search_margin(struct search *s, double margin)
 {
@@ -701,8 +718,7 @@ search_margin(struct search *s, double margin)
 		return 0;
 	s->mload = calloc(nb * s->p.n + 1, sizeof *s->mload);
 	s->mblocks = calloc(nb * s->ndev + 1, sizeof *s->mblocks);
-	s->mmost = calloc(nb + 1, sizeof *s->mmost);
-	if (!s->mload || !s->mblocks || !s->mmost)
+	if (!s->mload || !s->mblocks)
 		return TR_ENOMEM;
 	for (uint32_t i = 0; i < s->p.n; i++)
 		for (const uint32_t *k = s->of + s->first[i]; k < s->of + s->first[i + 1]; k++)
@@ -716,8 +732,6 @@ search_margin(struct search *s, double margin)
 			s->mload[i * nb + b] = (uint16_t)n;
 			s->mblocks[b * s->ndev + s->p.dev[i]] += (uint16_t)n;
 		}
-	for (size_t b = 0; b < nb; b++)
-		s->mmost[b] = busiest(s->mblocks + b * s->ndev, s->ndev);
 	return 0;
 }
 
@@ -734,8 +748,7 @@ try_soft(struct search *s, uint32_t a, uint32_t b)
 	s->b = b;
 	s->da = s->p.dev[a];
 	s->db = s->p.dev[b];
-	if (more_blocks(s, s->load, s->blocks, s->most) ||
-	    (s->mload && more_blocks(s, s->mload, s->mblocks, s->mmost)))
+	if (more_blocks(s, s->load, s->blocks, s->most) || (s->mload && more_excess(s)))
 		return INFINITY;
 	there = way(s, s->da, s->db);
 	back = way(s, s->db, s->da);
@@ -785,7 +798,6 @@ soft_accept(struct search *s)
 
 		blocks[s->da] = (uint16_t)(blocks[s->da] - x);
 		blocks[s->db] = (uint16_t)(blocks[s->db] + x);
-		s->mmost[b] = busiest(blocks, s->ndev);
 	}
 	try_fast(s);
 	search_accept(s);
