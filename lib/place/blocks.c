@@ -14,7 +14,7 @@
 #include "search.h"
 #include "size.h"
 
-enum { LANES = 16, FIRST = 4, EACH = 4, MANY = 60, COPIES = 128 };
+enum { LANES = 16, FIRST = 4, EACH = 4, MANY = 60, COPIES = 128, DRAWN = SEARCH_DRAWN };
 
 typedef uint8_t lanes __attribute__((vector_size(LANES)));
 
@@ -132,15 +132,36 @@ vectors(size_t n)
 	return p;
 }
 
+/* Batch b drawn around the mean of the real ones: what was not seen may look so.  Sums
+ * of twelve uniform draws for normal ones; experts that all tokens pick do not vary. */
+static void
+draw(struct blocks *w, uint32_t b, double margin)
+{
+	uint32_t real = (uint32_t)w->t->nbatch;
+
+	w->capacity[b] = w->capacity[b % real];
+	((uint8_t *)w->target)[b] = ((uint8_t *)w->target)[b % real];
+	for (uint32_t e = 0; e < w->experts; e++) {
+		double mean = (double)w->t->count[e] / real, z = -6, x, var = mean;
+		double tokens = (double)w->t->ntoken / real;
+
+		for (uint64_t k = 0; k < 12; k++)
+			z += rng_f64(w->rng.seed, UINT64_C(0x626e) << 48 | b, e * 16 + k);
+		var *= tokens > 0 ? MAX(1 - mean / tokens, 0) : 0;
+		x = mean + (z + margin) * sqrt(var);
+		w->picks[e * w->nb + b] = x > 0 ? (uint32_t)(x + 0.5) : 0;
+	}
+}
+
 static int
-blocks_open(struct blocks *w, const struct place *p, double margin)
+blocks_open(struct blocks *w, const struct place *p, double margin, uint32_t drawn)
 {
 	const struct tokens *t = w->t;
 
 	w->experts = p->experts;
 	w->ndev = p->rows * p->cols;
 	w->n = p->n;
-	w->nb = (uint32_t)t->nbatch;
+	w->nb = (uint32_t)t->nbatch + drawn;
 	w->nv = (w->nb + LANES - 1) / LANES;
 	w->picks = calloc((size_t)w->experts * w->nb + 1, sizeof *w->picks);
 	w->capacity = calloc(w->nb + 1, sizeof *w->capacity);
@@ -155,7 +176,7 @@ blocks_open(struct blocks *w, const struct place *p, double margin)
 	if (!w->picks || !w->capacity || !w->target || !w->on || !w->excess || !w->copies ||
 	    !w->dev || !w->of || !w->used || !w->tmp)
 		return TR_ENOMEM;
-	for (uint32_t b = 0; b < w->nb; b++) {
+	for (uint32_t b = 0; b < t->nbatch; b++) {
 		size_t from = t->first[t->batch[b]], end = t->first[t->batch[b + 1]];
 		uint64_t least = 0;
 		double c = w->m->factor * (double)(end - from) / w->n;
@@ -163,15 +184,14 @@ blocks_open(struct blocks *w, const struct place *p, double margin)
 		for (size_t i = from; i < end; i++)
 			w->picks[t->pick[i] * w->nb + b]++;
 		w->capacity[b] = c < 1 ? 1 : c > 1e9 ? 1000000000 : (uint32_t)c;
-		for (uint32_t e = 0; e < w->experts; e++) {
-			uint32_t *n = &w->picks[e * w->nb + b];
-
-			least += (*n + w->m->block_tokens - 1) / w->m->block_tokens;
-			*n += (uint32_t)(margin * sqrt(*n) + 0.5);
-		}
+		for (uint32_t e = 0; e < w->experts; e++)
+			least += (w->picks[e * w->nb + b] + w->m->block_tokens - 1) /
+				 w->m->block_tokens;
 		least = (least + w->ndev - 1) / w->ndev;
 		((uint8_t *)w->target)[b] = (uint8_t)MIN(least, (uint64_t)200);
 	}
+	for (uint32_t b = (uint32_t)t->nbatch; b < w->nb; b++)
+		draw(w, b, margin);
 	for (uint32_t e = 0; e < w->experts; e++) {
 		w->copies[e] = p->first[e + 1] - p->first[e];
 		if (w->copies[e] > COPIES)
@@ -330,7 +350,7 @@ search_blocks(struct place *p, const struct tokens *t, const struct cost_model *
 	      uint64_t seed, uint64_t iters)
 {
 	struct blocks w = {.t = t, .m = m, .rng = {seed, 0}};
-	int r = blocks_open(&w, p, margin);
+	int r = blocks_open(&w, p, margin, margin > 0 && t->nbatch ? DRAWN : 0);
 	struct place q;
 
 	for (uint64_t n = 0; n < iters && !r; n++) {
@@ -351,6 +371,24 @@ search_blocks(struct place *p, const struct tokens *t, const struct cost_model *
 		place_free(p);
 		*p = q;
 	}
+	blocks_close(&w);
+	return r;
+}
+
+int
+search_drawn(const struct place *p, const struct tokens *t, const struct cost_model *m,
+	     double margin, uint64_t seed, uint16_t *load, uint16_t *target)
+{
+	struct blocks w = {.t = t, .m = m, .rng = {seed, 0}};
+	int r = blocks_open(&w, p, margin, DRAWN);
+
+	for (uint32_t b = 0; b < DRAWN && !r; b++)
+		target[b] = ((uint8_t *)w.target)[t->nbatch + b];
+	for (uint32_t e = 0; e < w.experts && !r; e++)
+		for (uint32_t i = 0; i < w.copies[e]; i++)
+			for (uint32_t b = 0; b < DRAWN; b++)
+				load[(size_t)(p->first[e] + i) * DRAWN + b] =
+					((uint8_t *)(w.of[e] + (size_t)i * w.nv))[t->nbatch + b];
 	blocks_close(&w);
 	return r;
 }

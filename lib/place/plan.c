@@ -65,7 +65,7 @@ step(struct shared *sh, uint32_t i, struct anneal *a)
 	struct told told = {sh, i, now() - sh->begun};
 	struct search *s = search_new(&c->p, sh->t, plan->model, plan->objective, plan->per_device);
 
-	if (!s || (plan->ours && search_margin(s, plan->margin) < 0)) {
+	if (!s || (plan->ours && search_margin(s, plan->margin, plan->seed + i) < 0)) {
 		search_free(s);
 		return TR_ENOMEM;
 	}

@@ -58,7 +58,7 @@ struct search {
 	double *wd, *wc;                /* [tokens] */
 	double (*sum)[2], (*newsum)[2]; /* [batch] of dispatch, of combine */
 	double newsoft;
-	uint16_t *mload, *mblocks; /* as load and blocks, with a margin */
+	uint16_t *mload, *mblocks, *mtarget; /* [instances], [devices], [] of drawn batches */
 
 	/* the change that was tried last */
 	uint32_t a, b, da, db;
@@ -451,6 +451,7 @@ search_free(struct search *s)
 	free(s->change);
 	free(s->mload);
 	free(s->mblocks);
+	free(s->mtarget);
 	free(s->wd);
 	free(s->wc);
 	free(s->sum);
@@ -691,18 +692,17 @@ more_blocks(const struct search *s, const uint16_t *load, const uint16_t *blocks
 	return 0;
 }
 
-/* Would it, with the margin, give the two devices more above the busiest's true blocks? */
+/* Would it give the two devices more above what must be, in the drawn batches? */
 static int
 more_excess(const struct search *s)
 {
-	size_t nb = s->t->nbatch;
-	const uint16_t *la = s->mload + s->a * nb, *lb = s->mload + s->b * nb;
-	const uint16_t *blocks = s->mblocks;
+	const uint16_t *la = s->mload + s->a * SEARCH_DRAWN, *lb = s->mload + s->b * SEARCH_DRAWN;
+	const uint16_t *da = s->mblocks + s->da * SEARCH_DRAWN;
+	const uint16_t *db = s->mblocks + s->db * SEARCH_DRAWN;
 	int rise = 0;
 
-	for (size_t b = 0; b < nb; b++, blocks += s->ndev) {
-		int x = la[b] - lb[b], most = s->most[b];
-		int oa = blocks[s->da] - most, ob = blocks[s->db] - most;
+	for (int b = 0; b < SEARCH_DRAWN; b++) {
+		int x = la[b] - lb[b], oa = da[b] - s->mtarget[b], ob = db[b] - s->mtarget[b];
 
 		rise += MAX(oa - x, 0) + MAX(ob + x, 0) - MAX(oa, 0) - MAX(ob, 0);
 	}
@@ -710,28 +710,23 @@ more_excess(const struct search *s)
 }
 
 int
-search_margin(struct search *s, double margin)
+search_margin(struct search *s, double margin, uint64_t seed)
 {
-	size_t nb = s->t->nbatch;
+	int r;
 
 	if (!s->fast || !(margin > 0))
 		return 0;
-	s->mload = calloc(nb * s->p.n + 1, sizeof *s->mload);
-	s->mblocks = calloc(nb * s->ndev + 1, sizeof *s->mblocks);
-	if (!s->mload || !s->mblocks)
+	s->mload = calloc((size_t)s->p.n * SEARCH_DRAWN + 1, sizeof *s->mload);
+	s->mblocks = calloc((size_t)s->ndev * SEARCH_DRAWN + 1, sizeof *s->mblocks);
+	s->mtarget = calloc(SEARCH_DRAWN, sizeof *s->mtarget);
+	if (!s->mload || !s->mblocks || !s->mtarget)
 		return TR_ENOMEM;
+	if ((r = search_drawn(&s->p, s->t, &s->m, margin, seed, s->mload, s->mtarget)) < 0)
+		return r;
 	for (uint32_t i = 0; i < s->p.n; i++)
-		for (const uint32_t *k = s->of + s->first[i]; k < s->of + s->first[i + 1]; k++)
-			s->mload[i * nb + s->batch[*k]]++; /* tokens, then blocks */
-	for (uint32_t i = 0; i < s->p.n; i++)
-		for (size_t b = 0; b < nb; b++) {
-			uint32_t n = s->mload[i * nb + b];
-
-			n += (uint32_t)(margin * sqrt(n) + 0.5);
-			n = (n + s->m.block_tokens - 1) / s->m.block_tokens;
-			s->mload[i * nb + b] = (uint16_t)n;
-			s->mblocks[b * s->ndev + s->p.dev[i]] += (uint16_t)n;
-		}
+		for (uint32_t b = 0; b < SEARCH_DRAWN; b++)
+			s->mblocks[(size_t)s->p.dev[i] * SEARCH_DRAWN + b] +=
+				s->mload[(size_t)i * SEARCH_DRAWN + b];
 	return 0;
 }
 
@@ -792,12 +787,13 @@ soft_accept(struct search *s)
 	}
 	memcpy(s->sum, s->newsum, s->t->nbatch * sizeof *s->sum);
 	s->soft = s->newsoft;
-	for (size_t b = 0; s->mload && b < s->t->nbatch; b++) {
-		int x = s->mload[s->a * s->t->nbatch + b] - s->mload[s->b * s->t->nbatch + b];
-		uint16_t *blocks = s->mblocks + b * s->ndev;
+	for (uint32_t b = 0; s->mload && b < SEARCH_DRAWN; b++) {
+		int x = s->mload[s->a * SEARCH_DRAWN + b] - s->mload[s->b * SEARCH_DRAWN + b];
+		uint16_t *da = &s->mblocks[s->da * SEARCH_DRAWN + b];
+		uint16_t *db = &s->mblocks[s->db * SEARCH_DRAWN + b];
 
-		blocks[s->da] = (uint16_t)(blocks[s->da] - x);
-		blocks[s->db] = (uint16_t)(blocks[s->db] + x);
+		*da = (uint16_t)(*da - x);
+		*db = (uint16_t)(*db + x);
 	}
 	try_fast(s);
 	search_accept(s);

@@ -10,6 +10,8 @@
 
 struct search;
 
+enum { SEARCH_DRAWN = 400 };
+
 /* Begin at p, which is copied.  Fast where tokens tell their rows, repeat no expert, have at
  * most 15 picks, and the mesh at most 8 columns, 31 rows and 256 devices; elsewhere each change
  * costs a full evaluation.  NULL: no memory. */
@@ -30,9 +32,9 @@ const struct place *search_place(const struct search *s);
 int search_may_swap(const struct search *s, uint32_t a, uint32_t b);
 int search_may_move(const struct search *s, uint32_t a, uint32_t dev);
 int search_fast(const struct search *s);
-/* Let changes of the soft objective leave room for tokens not seen: a copy with n tokens in a
- * batch counts as n + margin sqrt(n).  0 or TR_ENOMEM. */
-int search_margin(struct search *s, double margin);
+/* Let changes of the soft objective not make SEARCH_DRAWN more batches worse, drawn from the
+ * mean of the real ones, margin sigma above it.  0 or TR_ENOMEM. */
+int search_margin(struct search *s, double margin, uint64_t seed);
 
 /* ---- annealing ---- */
 
@@ -56,8 +58,11 @@ double search_anneal(struct search *s, struct anneal *a);
 
 /* Choose copies and devices so that no device has more blocks in a batch than
  * must be, by swaps and by copies that one expert gives to another; start and
- * result in *p.  margin: as above, of experts.  Same seed, same result.  0 or TR_E.... */
+ * result in *p.  margin above 0: with the drawn batches, too.  Same seed, same result.  0 or TR_E.... */
 int search_blocks(struct place *p, const struct tokens *t, const struct cost_model *m,
 		  double margin, uint64_t seed, uint64_t iters);
+/* Blocks of each instance in the drawn batches, [instances][SEARCH_DRAWN], and what must be. */
+int search_drawn(const struct place *p, const struct tokens *t, const struct cost_model *m,
+		 double margin, uint64_t seed, uint16_t *load, uint16_t *target);
 
 #endif
