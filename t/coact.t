@@ -35,4 +35,7 @@ is 'the placement simulator'\''s CSV, with a shared expert' '0,3,1,1,0,2,7
 7,4,2,2,2,3,0' sh -c 'coact --shared 1 -l 0 t.trace | trace2csv --dialect coact'
 fails 2 'shared and normed' 'coact --shared 1 --norm pmi t.trace' 'goes with all alike'
 fails 2 'two matrices in a CSV' 'coact t.trace | trace2csv --dialect coact >/dev/null' 'several matrices'
+printf '@trace v=1 layers=1 experts=4 topk=1\n@route layer=0 rows=2 cols=ids:u8:1 bytes=2\n\0\1\n@end frames=1\n' >apart
+is 'pmi of what is never together, and of what is never picked' '1,-inf,nan,nan' \
+	sh -c 'coact --norm pmi -t apart | sed -n 2p | cut -f 4'
 done_testing

@@ -22,4 +22,5 @@ printf '\1\2\3\4\n@end frames=1\n' >>h
 is 'bins stand where they are' '-0.75 1 -0.25 2 0.25 3 0.75 4' sh -c "plot-bars --script h | sed -n '/<< EOD/,/^EOD/p' | grep -v EOD | paste -sd' '"
 is 'and say of what' "set xlabel 'logit' noenhanced offset 0,0.5" sh -c 'plot-bars --script h | grep xlabel'
 fails 2 'nothing' 'plot-bars --script a' 'nothing to draw'
+fails 2 'a matrix' 'coact a | plot-bars --script' 'plot-heat draws it'
 done_testing

@@ -80,4 +80,5 @@ else
 	skip_one 'no pt-samples, or no python3'
 fi
 fails 2 'cut' 'head -c 300 x | trace-info' 'frame'
+is 'a pipe by name is a trace' 'trace 1 3' sh -c 'mkfifo p; cat x >p & trace-info -t p | sed -n 2p | cut -f 1-3 | tr "\t" " "; wait'
 done_testing

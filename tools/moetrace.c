@@ -104,5 +104,8 @@ main(int argc, char **argv)
 		die("%s: a tool's name has no '/'", argv[1]);
 	snprintf(path, sizeof path, "%s/%s", dir, argv[1]);
 	execv(path, argv + 1);
+	/* in the build folder of the source tree, pipelines lie with the sources */
+	snprintf(path, sizeof path, "%s/../../pipelines/%s", dir, argv[1]);
+	execv(path, argv + 1);
 	die("%s: no such tool: moetrace list names them", argv[1]);
 }

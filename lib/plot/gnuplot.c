@@ -74,7 +74,7 @@ gp_num(struct gp *g, double x)
 {
 	if (room(g, NUM_MAX) < 0)
 		return;
-	if (x != x)
+	if (x - x != 0)
 		g->text[g->n++] = '?';
 	else
 		g->n += num_put_f64(g->text + g->n, x);

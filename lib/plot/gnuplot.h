@@ -18,7 +18,7 @@ void gp_printf(struct gp *g, const char *fmt, ...) __attribute__((format(printf,
 /* s in single quotes, where gnuplot reads no backtick and no backslash;
  * control bytes become blanks. */
 void gp_quote(struct gp *g, const char *s);
-/* A number that reads back, or "?" for NaN: a point left out. */
+/* A number that reads back, or "?" where it is none or infinite: a point left out. */
 void gp_num(struct gp *g, double x);
 void gp_free(struct gp *g);
 

@@ -203,9 +203,9 @@ coact_pmi(const uint64_t *n, uint64_t n_tokens, uint32_t experts, double *to)
 			double a = (double)n[(size_t)i * experts + i],
 			       b = (double)n[(size_t)j * experts + j];
 
+			/* log 0 is -inf; 0 of 0 is no number */
 			to[(size_t)i * experts + j] =
-				both ? num_log((double)both * (double)n_tokens / (a * b)) * per_bit
-				     : 0;
+				num_log((double)both * (double)n_tokens / (a * b)) * per_bit;
 		}
 }
 

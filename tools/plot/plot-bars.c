@@ -152,12 +152,14 @@ main(int argc, char **argv)
 		f = *sum_at(sum, i);
 		if ((r = series_read(&s, &f, column, raw)) < 0)
 			die("no memory");
+		if (r && s.matrix && !s.width)
+			die("@%s is a matrix: plot-heat draws it", f.kind);
 		if (r && s.rows && s.columns)
 			add(&s);
 		series_free(&s);
 	}
 	if (!npanel)
-		die("nothing to draw: it draws what expert-load, topk-stats and logit-hist write");
+		die("nothing to draw: it draws what expert-load and topk-stats write");
 	draw();
 	sum_free(sum);
 	return tool_end(&t);

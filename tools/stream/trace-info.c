@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../../lib/format/array.h"
@@ -37,7 +38,10 @@ static int
 is_foreign(const char *file)
 {
 	unsigned char head[512];
-	int fd = strcmp(file, "-") ? open(file, O_RDONLY | O_CLOEXEC) : -1;
+	struct stat st; /* what is no file of its own loses what is read */
+	int fd = strcmp(file, "-") && stat(file, &st) == 0 && S_ISREG(st.st_mode)
+			 ? open(file, O_RDONLY | O_CLOEXEC)
+			 : -1;
 	ssize_t n = fd < 0 ? 0 : read(fd, head, sizeof head);
 
 	if (fd >= 0)
