@@ -2,18 +2,12 @@
 # npz2trace: what numpy writes, against numpy; slices, origins, and what is refused.
 . "${0%/*}/lib.sh"
 D=$DATA/pt-samples
-py=
-for p in python3 /usr/bin/python3; do
-	command -v $p >/dev/null && $p -c 'import numpy' 2>/dev/null && py=$p && break
-done
+py=$(for p in python3 /usr/bin/python3; do $p -c 'import numpy' 2>/dev/null && echo $p && break; done)
 
 # Without numpy: an NPZ of our own, three tokens, two layers, k 2.
-head='@trace v=1 layers=2 experts=4 topk=2\n@seq batch=0 seq=0 request=7 source=a.npz\n'
-tok='@tok batch=0 seq=0 rows=3 cols=phase:u8 bytes=3\n\0\0\1\n'
-l0='@route batch=0 layer=0 rows=3 cols=ids:u8:2 bytes=6\n\0\1\1\2\2\377\n'
-l1='@route batch=0 layer=1 rows=3 cols=ids:u8:2 bytes=6\n\2\3\3\0\1\3\n@end frames=4\n'
-# shellcheck disable=SC2059
-printf "$head$tok$l0$l1" | trace2npz -o a.npz
+head='@trace v=1 layers=2 experts=4 topk=2\n@seq batch=0 seq=0 request=7 source=a.npz\n@tok batch=0 seq=0 rows=3 cols=phase:u8 bytes=3\n\0\0\1\n'
+route='@route batch=0 layer=0 rows=3 cols=ids:u8:2 bytes=6\n\0\1\1\2\2\377\n@route batch=0 layer=1 rows=3 cols=ids:u8:2 bytes=6\n\2\3\3\0\1\3\n@end frames=4\n'
+printf "$head$route" | trace2npz -o a.npz
 rows() { npz2trace -t "$@" | awk -F '\t' '/^#/ { r = /ids/ } r && !/^#/ { printf "%s:%s ", $2, $NF } END { print "" }'; }
 is 'layer by layer, negative ids are empty slots' '0:0,1 0:1,2 0:2,- 1:2,3 1:3,0 1:1,3 ' rows a.npz
 is '-l means layers of the model' '6:2,3 6:3,0 6:1,3 ' rows -l 6 --layer-offset 5 a.npz
@@ -21,28 +15,20 @@ is 'a slice from the end' '0:1,2 0:2,- 1:3,0 1:1,3 ' rows --token-slice -2: a.np
 is 'a slice to the end but one' '0:0,1 1:2,3 ' rows --token-slice :-2 a.npz
 is 'an empty slice has frames without rows' 2 sh -c "npz2trace --token-slice 2:1 a.npz | grep -ac '^@route.* rows=0'"
 same 'from a pipe' 'npz2trace --no-prog a.npz | grep -av "^@[se]"' 'cat a.npz | npz2trace --no-prog | grep -av "^@[se]"'
-is 'origin rows go round' '0 1 0 0 1 0 ' sh -c "npz2trace --origin round-robin --mesh-rows 2 -t a.npz |
-	awk -F '\t' '/^#/ { r = /origin/ } r && !/^#/ { printf \"%s \", \$NF }'"
-is 'in blocks' '0 0 1 0 0 1 ' sh -c "npz2trace --origin block --block 2 --mesh-rows 2 -t a.npz |
-	awk -F '\t' '/^#/ { r = /origin/ } r && !/^#/ { printf \"%s \", \$NF }'"
+origin() { npz2trace --mesh-rows 2 -t "$@" a.npz | awk -F '\t' '/^#/ { r = /origin/ } r && !/^#/ { printf "%s ", $NF }'; }
+is 'origin rows go round' '0 1 0 0 1 0 ' origin --origin round-robin
+is 'in blocks' '0 0 1 0 0 1 ' origin --origin block --block 2
 fails 2 'ids that are too large' 'npz2trace --experts 3 a.npz' 'a.npz: routed_experts: token 0, layer 1 of the axis, slot 1: expert 3, there are 3'
 fails 2 'a layer that is not there' 'npz2trace -l 2 a.npz' 'no layer 2, only 0 to 1'
 fails 2 'more picks than experts' 'npz2trace --experts 1 a.npz' 'a.npz'
 fails 2 'a slice that is none' 'npz2trace --token-slice 1:x a.npz' 'token-slice: x is no integer'
 fails 2 'origins without a mesh' 'npz2trace --origin random a.npz' 'mesh-rows'
-mkdir empty
-fails 2 'a folder without files' 'npz2trace empty' 'empty: no .npz'
+fails 2 'a folder without files' 'mkdir empty; npz2trace empty' 'empty: no .npz'
 fails 2 'a file that is not there' 'npz2trace nosuch.npz' 'nosuch.npz: No such file'
 fails 2 'an empty file' ': >e.npz; npz2trace e.npz' 'e.npz: empty'
 fails 2 'a full disk' 'npz2trace a.npz >/dev/full' 'No space'
-n=$(wc -c <a.npz)
-bad=
-for i in 0 1 10 30 100 $((n / 2)) $((n - 22)) $((n - 1)); do
-	head -c "$i" a.npz >cut.npz
-	npz2trace cut.npz >/dev/null 2>&1 && bad="$bad $i"
-done
-is 'no prefix of a file passes' '' echo "$bad"
-
+is 'no prefix of a file passes' '' sh -c 'n=$(wc -c <a.npz); for i in 0 1 10 30 100 $((n / 2)) $((n - 22)) $((n - 1)); do
+	head -c "$i" a.npz >cut.npz; npz2trace cut.npz >/dev/null 2>&1 && echo "$i"; done'
 if [ -d "$D" ]; then
 	limit='ulimit -v 65536;'
 	sh -c "$limit npz2trace --help" >/dev/null 2>&1 || limit= # a sanitizer needs more
@@ -56,33 +42,19 @@ if [ -d "$D" ]; then
 else
 	skip_one 'no pt-samples'
 fi
-
-if [ -z "$py" ]; then
-	skip_one 'no numpy'
-	done_testing
-	exit
-fi
-cat >mk.py <<'E'
-import numpy as np, os, sys
+[ "$py" ] || { skip_one 'no numpy'; done_testing; exit; }
+mkdir spec none flat void odd odk && $py - <<'E'
+import numpy as np
 a = np.array([[[0, 1], [2, 3]], [[1, 2], [3, 0]], [[2, 0], [1, 3]]], dtype='i2')
-os.makedirs('spec', exist_ok=True)
-np.savez('spec/problem_1.npz', request_id=7, prompt_token_ids=[5, 6], output_token_ids=[9], routed_experts=a)
+np.savez('spec/problem_1.npz', routed_experts=a, request_id=7, prompt_token_ids=[5, 6], output_token_ids=[9])
 np.savez_compressed('spec/problem_10.npz', routed_experts=a.astype('u1'), prompt_token_ids=[5, 6], output_token_ids=[9, 4])
-for name, x in (('none', np.array(None, dtype=object)), ('flat', a[0]), ('void', a[:0])):
-    os.makedirs(name, exist_ok=True)
-    np.savez(name + '/a.npz', routed_experts=x)
-    np.savez(name + '/b.npz', routed_experts=a)
-os.makedirs('odd', exist_ok=True); os.makedirs('odk', exist_ok=True)
-np.savez('odd/a.npz', routed_experts=a); np.savez('odd/b.npz', routed_experts=a[:, :1])
-np.savez('odk/a.npz', routed_experts=a); np.savez('odk/b.npz', routed_experts=a[:, :, :1])
-np.savez('float.npz', routed_experts=a.astype('f4'))
-np.savez('many.npz', routed_experts=np.array([[1, 2], [3]], dtype=object))
-np.savez('u64.npz', routed_experts=np.full((1, 1, 1), 2**64 - 1, dtype='u8'))
+for f, x in (('none/a', np.array(None, dtype=object)), ('none/b', a), ('flat/a', a[0]), ('flat/b', a),
+             ('void/a', a[:0]), ('void/b', a), ('odd/a', a), ('odd/b', a[:, :1]), ('odk/a', a), ('odk/b', a[:, :, :1]),
+             ('float', a.astype('f4')), ('many', np.array([[1, 2], [3]], dtype=object)),
+             ('u64', np.full((1, 1, 1), 2**64 - 1, dtype='u8'))): np.savez(f + '.npz', routed_experts=x)
 np.savez('token.npz', routed_experts=a, prompt_token_ids=[1, -2, 3])
-r = np.random.default_rng(5)
-np.savez('long.npz', routed_experts=r.integers(0, 300, (40000, 3, 2)), request_id='x y')
+np.savez('long.npz', routed_experts=np.random.default_rng(5).integers(0, 300, (40000, 3, 2)), request_id='x y')
 E
-$py mk.py
 is 'the vector of the placement page' '{"layer": 1, "batch_id": 7, "request_id": 7, "source_file": "problem_1.npz", "topk_experts": [[2, 3], [3, 0], [1, 3]]}
 {"layer": 1, "batch_id": 1, "request_id": 1, "source_file": "problem_10.npz", "topk_experts": [[2, 3], [3, 0], [1, 3]]}' \
 	sh -c 'npz2trace -l 1 spec | trace2jsonl --dialect moe-balance'
@@ -102,35 +74,27 @@ fails 2 'a token id that is none' 'npz2trace token.npz' 'token.npz: prompt_token
 is 'frames of 16384 rows' 9 sh -c "npz2trace long.npz | grep -ac '^@route'"
 is 'the last begins where it should' 3 sh -c "npz2trace long.npz | grep -ac '^@route.* row0=32768 .*rows=7232'"
 is 'a name as request id' 1 sh -c "npz2trace -l 0 long.npz | grep -ac '^@seq.* request=x%20y'"
-
 cat >prop.py <<'E'
-"""A folder of random NPZ files, and what npz2trace -t must say of its ids."""
+"""A folder of random NPZ files, and what rows must print of it."""
 import numpy as np, os, shutil, sys
 r = np.random.default_rng(int(sys.argv[1]))
-shutil.rmtree('in', True); os.makedirs('in')
+shutil.rmtree('in', True); os.makedirs('in'); w = open('want', 'w')
 L, k, E = int(r.integers(1, 6)), int(r.integers(1, 10)), int(r.choice([12, 255, 256, 300, 40000]))
-names = sorted('p%d.npz' % i for i in range(int(r.integers(1, 13))))
-with open('want', 'w') as w:
-    for f in names:
-        t = ['>i4', 'i4', 'i8', '>i8', 'u4', 'u8', 'u2'] + (['i2', '>i2'] if E < 32768 else [])
-        t += (['u1'] if E <= 256 else []) + (['i1'] if E < 128 else [])
-        t = np.dtype(str(r.choice(t)))
-        a = r.integers(-3 if t.kind == 'i' else 0, E, (int(r.integers(1, 200)), L, k)).astype(t)
-        a[0, 0, 0] = E - 1
-        if r.random() < .3: a = np.asfortranarray(a)
-        (np.savez if r.random() < .5 else np.savez_compressed)('in/' + f, routed_experts=a)
-        for l in range(L):
-            for t in a: print(l, ','.join('-' if x < 0 else str(x) for x in t[l]), file=w)
+types = '>i4 i4 i8 >i8 u4 u8 u2' + ' i2 >i2' * (E < 32768) + ' u1' * (E <= 256) + ' i1' * (E < 128)
+for f in sorted('p%d.npz' % i for i in range(int(r.integers(1, 13)))):
+    t = np.dtype(str(r.choice(types.split())))
+    a = r.integers(-3 if t.kind == 'i' else 0, E, (int(r.integers(1, 200)), L, k)).astype(t)
+    a[0, 0, 0] = E - 1
+    if r.random() < .3: a = np.asfortranarray(a)
+    (np.savez if r.random() < .5 else np.savez_compressed)('in/' + f, routed_experts=a)
+    print(*('%d:%s' % (l, ','.join('-' if x < 0 else str(x) for x in t[l])) for l in range(L) for t in a), end=' ', file=w)
 E
-bad=
 for seed in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 	$py prop.py $seed
-	npz2trace -j$((seed % 3 + 1)) -t in | awk -F '\t' '/^#/ { r = /ids/; for (i = 1; i <= NF; i++) if ($i ~ /layer/) l = i }
-		r && !/^#/ { print $l, $NF }' >got
-	cmp -s want got || bad="$bad $seed"
-	npz2trace --no-prog -j1 in >j1 && npz2trace --no-prog -j4 in | cmp -s - j1 || bad="$bad j$seed"
-done
-is 'any type and order, stored or deflated, any -j: 20 seeds' '' echo "$bad"
+	[ "$(rows -j$((seed % 3 + 1)) in)" = "$(cat want)" ] || echo "$seed"
+	npz2trace --no-prog -j1 in >j1 && npz2trace --no-prog -j4 in | cmp -s - j1 || echo "j$seed"
+done >bad
+is 'any type and order, stored or deflated, any -j: 20 seeds' '' cat bad
 same 'random origins come from the seed' 'npz2trace --no-prog --origin random --mesh-rows 4 -s 3 -j1 in' \
 	'npz2trace --no-prog --origin random --mesh-rows 4 -s 3 -j3 in'
 done_testing
