@@ -8,7 +8,6 @@
 
 #define PERM_STREAM (UINT64_C(1) << 63)
 #define TOKEN_STREAM (UINT64_C(3) << 61)
-enum { ATTEMPT_BITS = 24 };
 
 int
 gen_init(struct gen *g, uint64_t seed, uint32_t experts, uint32_t k, double zipf)
@@ -36,26 +35,31 @@ gen_free(struct gen *g)
 }
 
 void
-gen_layer(const struct gen *g, uint64_t layer, uint16_t *perm)
+gen_shuffle(uint64_t seed, uint64_t stream, uint32_t n, uint16_t *perm)
 {
-	for (uint32_t i = 0; i < g->experts; i++) {
-		uint32_t j = (uint32_t)rng_below(g->seed, PERM_STREAM | layer, i, i + 1);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t j = (uint32_t)rng_below(seed, stream, i, i + 1);
 
 		perm[i] = perm[j];
 		perm[j] = (uint16_t)i;
 	}
 }
 
-/* The rank whose share of the total holds x. */
-static uint32_t
-rank_of(const struct gen *g, uint64_t x)
+void
+gen_layer(const struct gen *g, uint64_t layer, uint16_t *perm)
 {
-	uint32_t lo = 0, hi = g->experts - 1;
+	gen_shuffle(g->seed, PERM_STREAM | layer, g->experts, perm);
+}
+
+uint32_t
+gen_rank(const uint64_t *cum, uint32_t n, uint64_t x)
+{
+	uint32_t lo = 0, hi = n - 1;
 
 	while (lo < hi) {
 		uint32_t mid = (lo + hi) / 2;
 
-		if (x < g->cum[mid])
+		if (x < cum[mid])
 			hi = mid;
 		else
 			lo = mid + 1;
@@ -65,25 +69,33 @@ rank_of(const struct gen *g, uint64_t x)
 
 void
 gen_row(const struct gen *g, const uint16_t *perm, uint64_t layer, uint64_t batch, uint64_t row,
-	uint16_t *ids, float *w)
+	uint16_t *ids)
 {
-	uint64_t stream = layer << 40 | batch, index = row << ATTEMPT_BITS;
+	uint64_t stream = gen_stream(layer, batch), index = row << GEN_ATTEMPT_BITS;
 	uint64_t total = g->cum[g->experts - 1];
-	uint64_t seen[1024] = {0}; /* a bit an expert: 65536 at the most */
-	double x[1024], sum = 0;
+	uint64_t seen[1024]; /* a bit an expert: 65536 at the most */
 
+	memset(seen, 0, (g->experts + 63) / 64 * sizeof *seen);
 	for (uint32_t n = 0; n < g->k;) {
 		uint64_t at = rng_below(g->seed, stream, index++, total);
-		uint16_t id = perm[rank_of(g, at)];
+		uint16_t id = perm[gen_rank(g->cum, g->experts, at)];
 
 		if (seen[id / 64] >> id % 64 & 1)
 			continue;
 		seen[id / 64] |= UINT64_C(1) << id % 64;
 		ids[n++] = id;
 	}
-	/* weights: cubes of uniform draws, sorted by insertion, normalised */
+}
+
+/* Cubes of uniform draws, sorted by insertion, normalised. */
+void
+gen_weights(const struct gen *g, uint64_t layer, uint64_t batch, uint64_t row, float *w)
+{
+	uint64_t stream = ~gen_stream(layer, batch);
+	double x[1024], sum = 0;
+
 	for (uint32_t n = 0; n < g->k; n++) {
-		double u = rng_f64(g->seed, ~stream, (row << 16) + n) + 0x1p-10, v = u * u * u;
+		double u = rng_f64(g->seed, stream, (row << 16) + n) + 0x1p-10, v = u * u * u;
 		uint32_t i = n;
 
 		for (; i > 0 && x[i - 1] < v; i--)
