@@ -24,7 +24,7 @@ Q := $(if $(V),,@)
 
 VERSION = 0.1
 TOOLS := $(wildcard tools/*/*.c) tools/moetrace.c
-LIB := $(wildcard lib/*/*.c)
+LIB := $(filter-out lib/mpi/%,$(wildcard lib/*/*.c))
 UNIT := $(wildcard t/unit/*.c)
 FUZZ := $(wildcard t/fuzz/*.c)
 BENCH := $(wildcard t/bench/*.c)
@@ -53,7 +53,12 @@ override CPPFLAGS += -DHAVE_LIBDEFLATE
 DEFLATE = -ldeflate
 endif
 ZSTD := $(shell $(PKG_CONFIG) --libs libzstd 2>/dev/null || echo -lzstd)
-LIBS = -Wl,--as-needed $(ZSTD) -lz $(DEFLATE) -lcsv -lm -pthread
+LIBS = -Wl,--as-needed $(ZSTD) -lz $(DEFLATE) -lcsv -lm -ldl -pthread
+
+# Searches on several machines, loaded under mpirun alone
+ifneq ($(shell command -v mpicc),)
+MPI = $(B)/moetrace-mpi.so
+endif
 
 OBJ = $(LIB:%.c=$(B)/%.o)
 CORE = $(filter $(B)/lib/core/%,$(OBJ))
@@ -61,7 +66,7 @@ BINS = $(TOOLNAMES:%=$(B)/bin/%)
 TESTS = $(UNIT:t/unit/%.c=$(B)/t/%) $(FUZZ:t/fuzz/%.c=$(B)/t/fuzz-%)
 PEERS = $(BENCH:t/bench/%.c=$(B)/bench/%)
 
-all: $(BINS) $(B)/libmoetrace.a $(B)/libmoetrace.so.0
+all: $(BINS) $(B)/libmoetrace.a $(B)/libmoetrace.so.0 $(MPI)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -76,6 +81,11 @@ $(B)/libmoetrace.so.0: $(CORE) lib/core/moetrace.map
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libmoetrace.so.0 \
 		-Wl,--version-script=lib/core/moetrace.map -o $@ $(CORE) $(LIBS)
 	@ln -sf libmoetrace.so.0 $(B)/libmoetrace.so
+
+$(B)/moetrace-mpi.so: lib/mpi/ranks_mpi.c
+	@mkdir -p $(@D)
+	$(if $(V),,@echo mpicc $<)
+	$(Q)OMPI_CC=$(CC) MPICH_CC=$(CC) mpicc $(filter-out -MMD -MP,$(CPPFLAGS)) $(CFLAGS) $(LDFLAGS) -shared -o $@ $<
 
 # The umbrella's list is the pages' own first lines.
 $(B)/gen/list.h: $(PAGES) Makefile
@@ -108,7 +118,7 @@ bench: all $(PEERS)
 	cat $(B)/bench.tsv
 
 lint:
-	clang-format --dry-run -Werror $(TOOLS) $(LIB) $(UNIT) $(FUZZ) $(BENCH) $(wildcard lib/*/*.h)
+	clang-format --dry-run -Werror $(TOOLS) $(LIB) lib/mpi/*.c $(UNIT) $(FUZZ) $(BENCH) $(wildcard lib/*/*.h)
 	mandoc -T lint -W warning $(PAGES)
 	shellcheck -S warning -x -P t $(SCRIPTS)
 	$(MAKE) B=build/gcc CC=gcc CFLAGS="-O2 -Werror" all
@@ -125,7 +135,7 @@ install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBEXECDIR) \
 		$(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man3 \
 		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(COMPDIR)
-	install -m 755 $(BINS) $(wildcard pipelines/*) $(DESTDIR)$(LIBEXECDIR)
+	install -m 755 $(BINS) $(MPI) $(wildcard pipelines/*) $(DESTDIR)$(LIBEXECDIR)
 	install -m 644 lib/core/moetrace.h $(DESTDIR)$(INCLUDEDIR)
 	install -m 644 $(B)/libmoetrace.a $(DESTDIR)$(LIBDIR)
 	install -m 755 $(B)/libmoetrace.so.0 $(DESTDIR)$(LIBDIR)

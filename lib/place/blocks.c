@@ -33,6 +33,8 @@ struct blocks {
 	lanes **of;                     /* [experts] blocks of copy i, at i * nv */
 	uint32_t *used;                 /* [ndev] */
 	lanes *tmp;                     /* [2 * COPIES + 2][nv] */
+	uint8_t *home;                  /* [experts][ndev] there was a copy; NULL: no limit */
+	uint32_t moved, maxmoved;       /* copies that had none there */
 	struct {
 		uint64_t seed, at;
 	} rng;
@@ -120,6 +122,7 @@ blocks_close(struct blocks *w)
 	free(w->of);
 	free(w->used);
 	free(w->tmp);
+	free(w->home);
 }
 
 static void *
@@ -236,6 +239,13 @@ has(const struct blocks *w, uint32_t e, uint32_t dev)
 	return 0;
 }
 
+/* Would a copy of e be away from home on that device? */
+static uint32_t
+away(const struct blocks *w, uint32_t e, uint32_t dev)
+{
+	return w->home && !w->home[e * w->ndev + dev];
+}
+
 /* Copy i of e and copy k of f change devices; 1 if that was taken. */
 static int
 swap(struct blocks *w, uint32_t e, uint32_t i, uint32_t f, uint32_t k, double temperature)
@@ -243,9 +253,10 @@ swap(struct blocks *w, uint32_t e, uint32_t i, uint32_t f, uint32_t k, double te
 	uint32_t a = w->dev[e][i], b = w->dev[f][k];
 	lanes *x = w->tmp, *y = w->tmp + w->nv;
 	const lanes *u = w->of[e] + (size_t)i * w->nv, *v = w->of[f] + (size_t)k * w->nv;
+	uint32_t moved = w->moved + away(w, e, b) + away(w, f, a) - away(w, e, a) - away(w, f, b);
 	int32_t ea, eb;
 
-	if (a == b || e == f || has(w, e, b) || has(w, f, a))
+	if (a == b || e == f || has(w, e, b) || has(w, f, a) || moved > w->maxmoved)
 		return 0;
 	for (uint32_t j = 0; j < w->nv; j++) {
 		lanes d = v[j] - u[j];
@@ -263,6 +274,7 @@ swap(struct blocks *w, uint32_t e, uint32_t i, uint32_t f, uint32_t k, double te
 	w->excess[b] = eb;
 	w->dev[e][i] = (uint16_t)b;
 	w->dev[f][k] = (uint16_t)a;
+	w->moved = moved;
 	return 1;
 }
 
@@ -303,9 +315,10 @@ static int
 transfer(struct blocks *w, uint32_t e, uint32_t i, uint32_t f, double temperature)
 {
 	uint32_t ce = w->copies[e], cf = w->copies[f], d = w->dev[e][i];
+	uint32_t moved = w->moved + away(w, f, d) - away(w, e, d);
 	int32_t before;
 
-	if (e == f || ce < 2 || cf == COPIES || has(w, f, d))
+	if (e == f || ce < 2 || cf == COPIES || has(w, f, d) || moved > w->maxmoved)
 		return 0;
 	before = measure(w, e, f, 0);
 	apply(w, e, -1);
@@ -320,6 +333,7 @@ transfer(struct blocks *w, uint32_t e, uint32_t i, uint32_t f, double temperatur
 	apply(w, f, 1);
 	if (take(w, measure(w, e, f, 0) - before, temperature)) {
 		measure(w, e, f, 1);
+		w->moved = moved;
 		return 1;
 	}
 	apply(w, e, -1);
@@ -347,12 +361,18 @@ total(const struct blocks *w)
 
 int
 search_blocks(struct place *p, const struct tokens *t, const struct cost_model *m, double margin,
-	      uint64_t seed, uint64_t iters)
+	      uint64_t seed, uint64_t iters, uint32_t maxmoved)
 {
-	struct blocks w = {.t = t, .m = m, .rng = {seed, 0}};
+	struct blocks w = {.t = t, .m = m, .rng = {seed, 0}, .maxmoved = maxmoved};
 	int r = blocks_open(&w, p, margin, margin > 0 && t->nbatch ? DRAWN : 0);
 	struct place q;
 
+	if (!r && maxmoved != UINT32_MAX) {
+		w.home = calloc((size_t)w.experts * w.ndev + 1, 1);
+		r = w.home ? 0 : TR_ENOMEM;
+		for (uint32_t i = 0; i < p->n && !r; i++)
+			w.home[p->expert[i] * w.ndev + p->dev[i]] = 1;
+	}
 	for (uint64_t n = 0; n < iters && !r; n++) {
 		double temperature = 3 * pow(0.02, (double)n / (double)iters);
 		uint32_t e = below(&w, w.experts), f = below(&w, w.experts);

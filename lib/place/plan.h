@@ -3,7 +3,22 @@
 #define PLACEPLAN_H
 
 #include "config.h"
+#include "ranks.h"
 #include "search.h"
+
+/* A search of ours as it stands: written by plan->save, gone on with by plan->from. */
+struct plan_chain {
+	uint32_t number, rung;
+	const struct place *now, *best;
+	uint64_t draws, done;
+	double least, t0, t1;
+};
+
+struct plan_state {
+	double seconds; /* that it took */
+	uint32_t n;     /* chains of this process, and all of them */
+	struct plan_chain *chain;
+};
 
 struct plan {
 	/* what to do */
@@ -17,16 +32,29 @@ struct plan {
 	uint64_t iters;              /* ours, of each chain; 0: until time ends */
 	double margin;               /* ours: room for tokens not seen (search_margin) */
 	double target;               /* stop at this cost; 0: none */
+	uint32_t maxmoved;           /* ours: copies that may leave home; PLACE_ALL: all */
+	int temper;                  /* ours: chains at fixed temperatures that they exchange */
 	uint64_t seed;
-	uint32_t chains, threads; /* chains differ in their draws alone: the best is kept */
+	uint32_t chains, threads;  /* chains differ in their draws alone: the best is kept */
+	const struct ranks *ranks; /* ours: chain i is that of rank i % size; NULL: one */
 	/* called from one thread at a time; not 0 ends the chain.  NULL: never */
 	int (*tell)(void *arg, uint32_t chain, double seconds, uint64_t iters, double cost,
 		    double best);
+	const struct plan_state *from; /* ours: go on with it; NULL: begin */
+	double every;                  /* seconds between two calls of save */
+	/* ours: called now and then and at the end; not 0 ends the search.  NULL: never */
+	int (*save)(void *arg, const struct plan_state *state);
 	void *arg;
 };
 
+enum { PLACE_ALL = UINT32_MAX, PLAN_CHAINS = 256 };
+
 /* Search from *p, all of whose copies are placed; it becomes the best found.  0 or TR_E...;
- * cost: of the best by the objective. */
+ * TR_EIO where ranks or save failed; cost: of the best by the objective.  home: the placement
+ * that copies are at home in, p's. */
 int plan_run(const struct plan *plan, struct place *p, const struct tokens *t, double *cost);
+/* The search of ours, of plan_run. */
+int plan_ours(const struct plan *plan, struct place *p, const struct tokens *t, double *cost);
+double plan_cost(const struct plan *plan, const struct place *p, const struct tokens *t);
 
 #endif

@@ -1,122 +1,25 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "rng.h"
-#include "search.h"
+#include "searchstate.h"
 #include "size.h"
-
-enum { LANES = 16, AHEAD = 12, NOBODY = UINT32_MAX };
-
-typedef uint8_t lanes __attribute__((vector_size(LANES)));
-
-/* A token's picks: counts by device, column and hop. */
-struct token {
-	lanes dev;       /* of each pick, unused lanes 0xff when picks < 16 */
-	uint64_t column; /* a byte a column: picks in it */
-	uint64_t counts; /* a nibble n: columns with n picks */
-	uint64_t hops;   /* a nibble h: picks h hops away */
-	uint16_t sum;    /* of hops */
-	uint8_t picks, devices, origin;
-};
-
-struct top { /* the two largest values of a batch, and how many tokens have them */
-	double v[2];
-	uint32_t n[2];
-};
-
-struct change {               /* of one token, not yet made */
-	uint32_t token, back; /* back: it is b that moves */
-	double dispatch, combine;
-};
-
-struct search {
-	struct place p;
-	const struct tokens *t;
-	struct cost_model m;
-	enum cost_objective objective;
-	uint32_t ndev, per_device, fast;
-	uint32_t *used; /* [devices] copies */
-	double cost;
-
-	uint32_t *first, *of; /* tokens of an instance: of[first[i]] .. */
-	struct token *token;
-	double *dispatch, *combine;     /* [tokens] */
-	uint32_t *batch;                /* [tokens] */
-	uint8_t *hop;                   /* [rows][devices] */
-	double mean[LANES][LANES * 16]; /* [picks][sum of hops] */
-	uint16_t *blocks, *load;        /* [batch][devices], [instances][batch] */
-	struct top *topd, *topc;        /* [batch] */
-	double *latency;                /* [batch] */
-	uint16_t *most;                 /* [batch] blocks of the busiest device */
-
-	/* the soft objective: log-sum-exp over the tokens of a batch instead of the
-	 * largest, so that each token near the top counts; products of these */
-	double soft, tau;
-	double xe[LANES], xu[LANES + 1], xfar[2][LANES], xmean[2][LANES][LANES * 16];
-	double *wd, *wc;                /* [tokens] */
-	double (*sum)[2], (*newsum)[2]; /* [batch] of dispatch, of combine */
-	double newsoft;
-	uint16_t *mload, *mblocks, *mtarget; /* [instances], [devices], [] of drawn batches */
-
-	/* the change that was tried last */
-	uint32_t a, b, da, db;
-	struct change *change;
-	size_t nchange;
-	double *newlat, *sorted, newcost;
-	struct top *newd, *newc;
-	uint16_t *newmost;
-};
 
 /* ---- tokens ---- */
 
-/* How many lanes of a comparison are set. */
-static inline uint32_t
-count_mask(const uint64_t m[2])
-{
-	uint64_t n = (m[0] & UINT64_C(0x0101010101010101)) + (m[1] & UINT64_C(0x0101010101010101));
-
-	return (uint32_t)(n * UINT64_C(0x0101010101010101) >> 56);
-}
-
-/* How many lanes of v are those of x. */
-static inline uint32_t
-count_lanes(lanes v, lanes x)
-{
-	lanes d = v == x;
-	uint64_t m[2];
-
-	memcpy(m, &d, sizeof m);
-	return count_mask(m);
-}
-
-static inline uint32_t
-top_nibble(uint64_t x)
-{
-	return x ? (63 - (uint32_t)__builtin_clzll(x)) / 4 : 0;
-}
-
-static inline void
-token_cost(const struct search *s, const struct token *k, double *dispatch, double *combine)
+void
+search_value(const struct search *s, struct seen k, uint32_t picks, double value[2])
 {
 	const double *a = s->m.dispatch, *b = s->m.combine;
-	double mean = s->mean[k->picks][k->sum], far = top_nibble(k->hops);
+	double mean = s->mean[picks][k.sum], far = k.far;
 
-	*dispatch = a[0] + a[1] * top_nibble(k->counts) + a[2] * mean + a[3] * far;
-	*combine = b[0] + b[1] * k->devices + b[2] * mean + b[3] * far;
+	value[0] = a[0] + a[1] * k.column + a[2] * mean + a[3] * far;
+	value[1] = b[0] + b[1] * k.devices + b[2] * mean + b[3] * far;
 }
 
-/* From device a to b: what is the same for all tokens of a change. */
-struct way {
-	uint8_t a, b;
-	uint32_t ca, cb;        /* bits of their columns in token.column */
-	lanes la, lb;           /* a and b in all lanes */
-	const uint8_t *ha, *hb; /* hops from each row */
-};
-
-static struct way
-way(const struct search *s, uint32_t a, uint32_t b)
+struct way
+search_way(const struct search *s, uint32_t a, uint32_t b)
 {
 	struct way w = {(uint8_t)a,
 			(uint8_t)b,
@@ -131,27 +34,20 @@ way(const struct search *s, uint32_t a, uint32_t b)
 }
 
 /* One pick of k goes that way. */
-static inline void
+static void
 token_move(struct token *k, const struct way *w)
 {
-	uint32_t ha = w->ha[k->origin], hb = w->hb[k->origin], n;
-	lanes from = k->dev == w->la;
-	uint64_t m[2];
+	uint32_t ha = w->ha[k->origin], hb = w->hb[k->origin], n = 0;
+	struct seen after = token_after(k, w);
 
-	memcpy(m, &from, sizeof m);
-	n = (uint32_t)__builtin_ctzll(m[0] ? m[0] : m[1]) / 8 + (m[0] ? 0 : 8);
-	k->devices =
-		(uint8_t)(k->devices - (count_mask(m) == 1) + (count_lanes(k->dev, w->lb) == 0));
+	while (((uint8_t *)&k->dev)[n] != w->a)
+		n++;
 	((uint8_t *)&k->dev)[n] = w->b;
-	if (w->ca != w->cb) {
-		n = k->column >> w->ca & 255;
-		k->counts += (UINT64_C(1) << 4 * (n - 1)) - (UINT64_C(1) << 4 * n);
-		n = k->column >> w->cb & 255;
-		k->counts += (UINT64_C(1) << 4 * (n + 1)) - (UINT64_C(1) << 4 * n);
-		k->column += (UINT64_C(1) << w->cb) - (UINT64_C(1) << w->ca);
-	}
-	k->hops += (UINT64_C(1) << 4 * hb) - (UINT64_C(1) << 4 * ha);
-	k->sum = (uint16_t)(k->sum + hb - ha);
+	k->counts = moved_counts(k, w->ca, w->cb);
+	k->column += (UINT64_C(1) << w->cb) - (UINT64_C(1) << w->ca);
+	k->hops += nibble(hb) - nibble(ha);
+	k->sum = (uint16_t)after.sum;
+	k->devices = (uint8_t)after.devices;
 }
 
 static void
@@ -167,14 +63,14 @@ token_make(const struct search *s, struct token *k, const uint32_t *inst, uint32
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t d = s->p.dev[inst[i]], hop = s->hop[d * s->p.rows + origin];
 
-		k->devices += count_lanes(k->dev, (lanes){0} + (uint8_t)d) == 0;
+		k->devices += !lane_bits(k->dev == (lanes){0} + (uint8_t)d);
 		lane[i] = (uint8_t)d;
 		k->column += UINT64_C(1) << d % s->p.cols * 8;
-		k->hops += UINT64_C(1) << 4 * hop;
+		k->hops += nibble(hop);
 		k->sum = (uint16_t)(k->sum + hop);
 	}
 	for (uint32_t c = 0; c < s->p.cols; c++)
-		k->counts += UINT64_C(1) << 4 * (k->column >> 8 * c & 255);
+		k->counts += nibble(k->column >> 8 * c & 255);
 }
 
 /* ---- batches ---- */
@@ -198,11 +94,20 @@ top_add(struct top *t, double v, uint32_t n)
 }
 
 static void
-top_make(struct top *t, const double *v, size_t n)
+top_remove(struct top *t, double v)
+{
+	if (v == t->v[0])
+		t->n[0]--;
+	else if (v == t->v[1])
+		t->n[1]--; /* at 0 it says that nothing lies between it and v[0] */
+}
+
+static void
+top_make(struct top *t, double (*v)[2], size_t n, int i)
 {
 	*t = (struct top){{-1, -1}, {0, 0}};
-	for (size_t i = 0; i < n; i++)
-		top_add(t, v[i], 1);
+	for (size_t k = 0; k < n; k++)
+		top_add(t, v[k][i], 1);
 }
 
 static double
@@ -284,28 +189,26 @@ open_batch(struct search *s, size_t b, uint16_t *origin, uint32_t *inst)
 	for (size_t k = from; k < end; k++) {
 		uint32_t n = (uint32_t)(t->first[k + 1] - t->first[k]);
 
-		s->batch[k] = (uint32_t)b;
 		token_make(s, &s->token[k], inst + t->first[k] - at, n, origin[k - from]);
 		if (n)
-			token_cost(s, &s->token[k], &s->dispatch[k], &s->combine[k]);
-		for (uint32_t i = 0; i < n; i++) {
-			s->first[inst[t->first[k] - at + i] + 1]++;
+			search_value(s, token_now(&s->token[k]), n, s->value[k]);
+		for (uint32_t i = 0; i < n; i++)
 			load[inst[t->first[k] - at + i]]++;
-		}
 	}
 	for (uint32_t i = 0; i < s->p.n; i++) {
 		uint32_t x = (load[i] + s->m.block_tokens - 1) / s->m.block_tokens;
 
 		s->load[i * nb + b] = (uint16_t)x;
 		s->blocks[b * s->ndev + s->p.dev[i]] += (uint16_t)x;
+		s->start[i * (nb + 1) + b] = load[i]; /* a number yet: invert adds them up */
 	}
 	/* instances of the batch's picks wait in `of` until all are counted */
 	memcpy(s->of + at, inst, (t->first[end] - at) * sizeof *inst);
 	free(load);
-	top_make(&s->topd[b], s->dispatch + from, end - from);
-	top_make(&s->topc[b], s->combine + from, end - from);
+	for (int i = 0; i < 2; i++)
+		top_make(&s->top[b][i], s->value + from, end - from, i);
 	s->most[b] = busiest(s->blocks + b * s->ndev, s->ndev);
-	s->latency[b] = latency(s, s->topd[b].v[0], s->topc[b].v[0], s->most[b]);
+	s->latency[b] = latency(s, s->top[b][0].v[0], s->top[b][1].v[0], s->most[b]);
 	return 0;
 }
 
@@ -314,20 +217,31 @@ static int
 invert(struct search *s)
 {
 	const struct tokens *t = s->t;
-	uint32_t *inst = s->of, *at = malloc((s->p.n + 1) * sizeof *at);
+	uint32_t *inst = s->of, *at = malloc((s->p.n + 1) * sizeof *at), sum = 0;
 
-	s->of = calloc(t->npick + 1, sizeof *s->of);
+	s->of = calloc(t->npick + AHEAD + 1, sizeof *s->of);
 	if (!s->of || !at) {
 		free(at);
 		free(inst);
 		return -1;
 	}
-	for (uint32_t i = 0; i < s->p.n; i++)
-		s->first[i + 1] += s->first[i];
-	memcpy(at, s->first, s->p.n * sizeof *at);
-	for (size_t k = 0; k < t->ntoken; k++)
-		for (size_t i = t->first[k]; i < t->first[k + 1]; i++)
+	for (uint32_t i = 0; i < s->p.n; i++) {
+		uint32_t *start = s->start + i * (t->nbatch + 1);
+
+		at[i] = sum;
+		for (size_t b = 0; b <= t->nbatch; b++) {
+			uint32_t n = b < t->nbatch ? start[b] : 0;
+
+			start[b] = sum;
+			sum += n;
+		}
+	}
+	for (size_t k = 0; k < t->ntoken; k++) {
+		for (size_t i = t->first[k]; i < t->first[k + 1]; i++) {
 			s->of[at[inst[i]]++] = (uint32_t)k;
+			s->uses[inst[i] * s->words + k / 64] |= UINT64_C(1) << k % 64;
+		}
+	}
 	free(at);
 	free(inst);
 	return 0;
@@ -348,31 +262,26 @@ open_fast(struct search *s)
 	}
 	origin = malloc((tokens + 1) * sizeof *origin);
 	inst = malloc((most + 1) * sizeof *inst);
-	s->first = calloc(s->p.n + 2, sizeof *s->first);
+	s->words = (t->ntoken + 63) / 64;
+	s->start = calloc(s->p.n * (nb + 1) + 1, sizeof *s->start);
 	s->of = malloc((t->npick + 1) * sizeof *s->of);
-	s->token = aligned_alloc(16, (t->ntoken + 1) * sizeof *s->token);
-	s->dispatch = calloc(t->ntoken + 1, sizeof *s->dispatch);
-	s->combine = calloc(t->ntoken + 1, sizeof *s->combine);
-	s->batch = malloc((t->ntoken + 1) * sizeof *s->batch);
+	s->uses = calloc((s->p.n + 1) * s->words + 1, sizeof *s->uses);
+	s->token = aligned_alloc(64, (t->ntoken + 1) * sizeof *s->token);
+	s->value = calloc(t->ntoken + 1, sizeof *s->value);
 	s->hop = malloc(s->p.rows * s->ndev);
 	s->blocks = calloc(nb * s->ndev + 1, sizeof *s->blocks);
 	s->load = calloc(nb * s->p.n + 1, sizeof *s->load);
-	s->topd = malloc((nb + 1) * sizeof *s->topd);
-	s->topc = malloc((nb + 1) * sizeof *s->topc);
-	s->newd = malloc((nb + 1) * sizeof *s->newd);
-	s->newc = malloc((nb + 1) * sizeof *s->newc);
+	s->top = malloc((nb + 1) * sizeof *s->top);
 	s->most = malloc((nb + 1) * sizeof *s->most);
 	s->newmost = malloc((nb + 1) * sizeof *s->newmost);
-	s->change = malloc((t->ntoken + 1) * sizeof *s->change);
-	if (!origin || !inst || !s->first || !s->of || !s->token || !s->dispatch || !s->combine ||
-	    !s->batch || !s->hop || !s->blocks || !s->load || !s->topd || !s->topc || !s->newd ||
-	    !s->newc || !s->most || !s->newmost || !s->change)
+	if (!origin || !inst || !s->start || !s->of || !s->uses || !s->token || !s->value ||
+	    !s->hop || !s->blocks || !s->load || !s->top || !s->most || !s->newmost)
 		r = -1;
 	for (uint32_t o = 0; o < s->p.rows && !r; o++)
 		for (uint32_t d = 0; d < s->ndev; d++)
 			s->hop[d * s->p.rows + o] = (uint8_t)cost_hop(d / s->p.cols, o, s->p.rows);
 	for (uint32_t n = 1; n < LANES; n++)
-		for (uint32_t sum = 0; sum < LANES * 16; sum++)
+		for (uint32_t sum = 0; sum < SUMS; sum++)
 			s->mean[n][sum] = (double)sum / n;
 	for (size_t b = 0; b < nb && !r; b++)
 		r = open_batch(s, b, origin, inst);
@@ -429,33 +338,24 @@ search_free(struct search *s)
 	if (!s)
 		return;
 	place_free(&s->p);
+	place_free(&s->next);
 	free(s->used);
-	free(s->first);
+	free(s->start);
 	free(s->of);
+	free(s->uses);
 	free(s->token);
-	free(s->dispatch);
-	free(s->combine);
-	free(s->batch);
+	free(s->value);
 	free(s->hop);
 	free(s->blocks);
 	free(s->load);
-	free(s->topd);
-	free(s->topc);
-	free(s->newd);
-	free(s->newc);
+	free(s->top);
 	free(s->most);
 	free(s->newmost);
 	free(s->latency);
 	free(s->newlat);
 	free(s->sorted);
-	free(s->change);
-	free(s->mload);
-	free(s->mblocks);
-	free(s->mtarget);
-	free(s->wd);
-	free(s->wc);
-	free(s->sum);
-	free(s->newsum);
+	free(s->home);
+	search_soft_free(s);
 	free(s);
 }
 
@@ -491,319 +391,175 @@ has_copy(const struct search *s, uint32_t i, uint32_t dev)
 	return 0;
 }
 
+/* ---- how far from home ---- */
+
+int
+search_limit(struct search *s, const struct place *home, uint32_t max)
+{
+	s->home = calloc(((size_t)home->experts * s->ndev + 63) / 64 + 1, sizeof *s->home);
+	if (!s->home)
+		return TR_ENOMEM;
+	for (uint32_t i = 0; i < home->n; i++) {
+		size_t bit = (size_t)home->expert[i] * s->ndev + home->dev[i];
+
+		s->home[bit / 64] |= UINT64_C(1) << bit % 64;
+	}
+	s->maxmoved = max;
+	s->moved = 0;
+	for (uint32_t i = 0; i < s->p.n; i++)
+		s->moved += search_away(s, s->p.expert[i], s->p.dev[i]);
+	return 0;
+}
+
+/* May a copy of e go from a device to another, and one of f back (f NOBODY: none)? */
+static int
+near(const struct search *s, uint32_t e, uint32_t f, uint32_t from, uint32_t to)
+{
+	uint32_t was, will;
+
+	if (!s->home)
+		return 1;
+	was = search_away(s, e, from);
+	will = search_away(s, e, to);
+	if (f != NOBODY) {
+		was += search_away(s, f, to);
+		will += search_away(s, f, from);
+	}
+	return s->moved - was + will <= s->maxmoved;
+}
+
 int
 search_may_swap(const struct search *s, uint32_t a, uint32_t b)
 {
 	uint32_t da = s->p.dev[a], db = s->p.dev[b];
 
-	return da != db && s->p.expert[a] != s->p.expert[b] && !has_copy(s, a, db) &&
-	       !has_copy(s, b, da);
+	/* two copies of one expert change their order */
+	return da != db &&
+	       (s->p.expert[a] == s->p.expert[b] || (!has_copy(s, a, db) && !has_copy(s, b, da))) &&
+	       near(s, s->p.expert[a], s->p.expert[b], da, db);
 }
 
 int
 search_may_move(const struct search *s, uint32_t a, uint32_t dev)
 {
-	return s->p.dev[a] != dev && s->used[dev] < s->per_device && !has_copy(s, a, dev);
-}
-
-/* The tops of a batch, all its changed tokens taken out and in again as they
- * would be; scanned anew only where neither of the two largest is left. */
-static void
-change_top(const struct search *s, struct top *t, const double *v, size_t batch,
-	   const struct change *from, const struct change *end, int combine)
-{
-	uint32_t gone[2] = {0, 0};
-
-	for (const struct change *c = from; c < end; c++) {
-		gone[0] += v[c->token] == t->v[0];
-		gone[1] += v[c->token] == t->v[1];
-	}
-	t->n[0] -= gone[0];
-	t->n[1] -= gone[1];
-	if (!t->n[0] && !t->n[1]) {
-		size_t first = s->t->batch[batch], last = s->t->batch[batch + 1];
-		const struct change *c = from;
-
-		*t = (struct top){{-1, -1}, {0, 0}};
-		for (size_t k = first; k < last; k++) {
-			if (c < end && c->token == k)
-				c++;
-			else
-				top_add(t, v[k], 1);
-		}
-	} else if (!t->n[0]) {
-		t->v[0] = t->v[1];
-		t->n[0] = t->n[1];
-		t->n[1] = 0;
-	}
-	if (!t->n[1])
-		t->v[1] = -1; /* below it we know nothing: the next scan will tell */
-	for (const struct change *c = from; c < end; c++) {
-		double x = combine ? c->combine : c->dispatch;
-
-		if (t->n[1] || x >= t->v[0])
-			top_add(t, x, 1);
-	}
-}
-
-static double
-try_fast(struct search *s)
-{
-	size_t nb = s->t->nbatch;
-	const uint32_t *pa = s->of + s->first[s->a], *ea = s->of + s->first[s->a + 1];
-	const uint32_t *pb = pa, *eb = pa;
-	const struct way there = way(s, s->da, s->db), back = way(s, s->db, s->da);
-	size_t n = 0, i = 0;
-
-	if (s->b != NOBODY) {
-		pb = s->of + s->first[s->b];
-		eb = s->of + s->first[s->b + 1];
-	}
-	while (pa < ea || pb < eb) {
-		uint32_t ka = pa < ea ? *pa : UINT32_MAX, kb = pb < eb ? *pb : UINT32_MAX;
-		struct change *c = &s->change[n];
-		struct token k;
-
-		if (ka == kb) { /* it uses both: nothing changes for it */
-			pa++;
-			pb++;
-			continue;
-		}
-		c->token = MIN(ka, kb);
-		c->back = kb < ka;
-		k = s->token[c->token];
-		token_move(&k, c->back ? &back : &there);
-		token_cost(s, &k, &c->dispatch, &c->combine);
-		pa += !c->back;
-		pb += c->back;
-		/* tokens of a copy lie anywhere: ask for those to come */
-		__builtin_prefetch(
-			&s->token[c->back ? *MIN(pb + AHEAD, eb) : *MIN(pa + AHEAD, ea)]);
-		n++;
-	}
-	s->nchange = n;
-	for (size_t b = 0; b < nb; b++) {
-		uint16_t *blocks = s->blocks + b * s->ndev, oa = blocks[s->da], ob = blocks[s->db];
-		size_t from = i;
-		int x = s->load[s->a * nb + b] - (s->b == NOBODY ? 0 : s->load[s->b * nb + b]);
-
-		s->newd[b] = s->topd[b];
-		s->newc[b] = s->topc[b];
-		s->newmost[b] = s->most[b];
-		while (i < n && s->batch[s->change[i].token] == b)
-			i++;
-		if (x) {
-			blocks[s->da] = (uint16_t)(oa - x);
-			blocks[s->db] = (uint16_t)(ob + x);
-			if (MAX(blocks[s->da], blocks[s->db]) >= s->most[b])
-				s->newmost[b] = MAX(blocks[s->da], blocks[s->db]);
-			else if (oa == s->most[b] || ob == s->most[b])
-				s->newmost[b] = busiest(blocks, s->ndev);
-			blocks[s->da] = oa;
-			blocks[s->db] = ob;
-		}
-		if (i > from) {
-			change_top(s, &s->newd[b], s->dispatch, b, s->change + from, s->change + i,
-				   0);
-			change_top(s, &s->newc[b], s->combine, b, s->change + from, s->change + i,
-				   1);
-		}
-		s->newlat[b] = latency(s, s->newd[b].v[0], s->newc[b].v[0], s->newmost[b]);
-	}
-	return s->newcost = objective(s, s->newlat);
-}
-
-/* ---- the soft objective ---- */
-
-static inline void
-token_weight(const struct search *s, const struct token *k, double *dispatch, double *combine)
-{
-	uint32_t far = top_nibble(k->hops);
-
-	*dispatch = s->xe[top_nibble(k->counts)] * s->xmean[0][k->picks][k->sum] * s->xfar[0][far];
-	*combine = s->xu[k->devices] * s->xmean[1][k->picks][k->sum] * s->xfar[1][far];
-}
-
-static double
-soft_sum(const struct search *s, double (*sum)[2])
-{
-	double x = 0;
-
-	for (size_t b = 0; b < s->t->nbatch; b++)
-		x += log(sum[b][0] > 0 ? sum[b][0] : 1) + log(sum[b][1] > 0 ? sum[b][1] : 1);
-	return x * s->tau / (double)MAX(s->t->nbatch, (size_t)1);
-}
-
-/* Weights of all tokens at that temperature of the sum; costs are taken relative
- * to what a token of one column and no hop has, so that nothing overflows. */
-static int
-soft_open(struct search *s, double tau)
-{
-	const struct tokens *t = s->t;
-	const double *a[2] = {s->m.dispatch, s->m.combine};
-
-	s->tau = tau;
-	if (!s->wd) {
-		s->wd = calloc(t->ntoken + 1, sizeof *s->wd);
-		s->wc = calloc(t->ntoken + 1, sizeof *s->wc);
-		s->sum = calloc(t->nbatch + 1, sizeof *s->sum);
-		s->newsum = calloc(t->nbatch + 1, sizeof *s->newsum);
-	}
-	if (!s->wd || !s->wc || !s->sum || !s->newsum)
-		return -1;
-	for (uint32_t n = 0; n <= LANES; n++) {
-		if (n < LANES)
-			s->xe[n] = exp(a[0][1] * (n - 8.0) / tau);
-		s->xu[n] = exp(a[1][1] * (n - 8.0) / tau);
-	}
-	for (int i = 0; i < 2; i++) {
-		for (uint32_t far = 0; far < LANES; far++)
-			s->xfar[i][far] = exp(a[i][3] * (far - 8.0) / tau);
-		for (uint32_t n = 1; n < LANES; n++)
-			for (uint32_t h = 0; h < LANES * 16; h++)
-				s->xmean[i][n][h] = exp(a[i][2] * (s->mean[n][h] - 4) / tau);
-	}
-	memset(s->sum, 0, t->nbatch * sizeof *s->sum);
-	for (size_t k = 0; k < t->ntoken; k++) {
-		if (!s->token[k].picks)
-			continue;
-		token_weight(s, &s->token[k], &s->wd[k], &s->wc[k]);
-		s->sum[s->batch[k]][0] += s->wd[k];
-		s->sum[s->batch[k]][1] += s->wc[k];
-	}
-	s->soft = soft_sum(s, s->sum);
-	return 0;
-}
-
-/* Would the change give a device more blocks than the busiest of a batch has? */
-static int
-more_blocks(const struct search *s, const uint16_t *load, const uint16_t *blocks,
-	    const uint16_t *most)
-{
-	size_t nb = s->t->nbatch;
-	const uint16_t *la = load + s->a * nb, *lb = load + s->b * nb;
-
-	for (size_t b = 0; b < nb; b++, blocks += s->ndev) {
-		int x = la[b] - lb[b];
-
-		if (blocks[s->da] - x > most[b] || blocks[s->db] + x > most[b])
-			return 1;
-	}
-	return 0;
-}
-
-/* Would it give the two devices more above what must be, in the drawn batches? */
-static int
-more_excess(const struct search *s)
-{
-	const uint16_t *la = s->mload + s->a * SEARCH_DRAWN, *lb = s->mload + s->b * SEARCH_DRAWN;
-	const uint16_t *da = s->mblocks + s->da * SEARCH_DRAWN;
-	const uint16_t *db = s->mblocks + s->db * SEARCH_DRAWN;
-	int rise = 0;
-
-	for (int b = 0; b < SEARCH_DRAWN; b++) {
-		int x = la[b] - lb[b], oa = da[b] - s->mtarget[b], ob = db[b] - s->mtarget[b];
-
-		rise += MAX(oa - x, 0) + MAX(ob + x, 0) - MAX(oa, 0) - MAX(ob, 0);
-	}
-	return rise > 0;
+	return s->p.dev[a] != dev && s->used[dev] < s->per_device && !has_copy(s, a, dev) &&
+	       near(s, s->p.expert[a], NOBODY, s->p.dev[a], dev);
 }
 
 int
-search_margin(struct search *s, double margin, uint64_t seed)
+search_may_hand(const struct search *s, uint32_t a, uint32_t expert)
 {
-	int r;
+	uint32_t e = s->p.expert[a], dev = s->p.dev[a];
 
-	if (!s->fast || !(margin > 0))
+	if (e == expert || s->p.first[e + 1] - s->p.first[e] < 2)
 		return 0;
-	s->mload = calloc((size_t)s->p.n * SEARCH_DRAWN + 1, sizeof *s->mload);
-	s->mblocks = calloc((size_t)s->ndev * SEARCH_DRAWN + 1, sizeof *s->mblocks);
-	s->mtarget = calloc(SEARCH_DRAWN, sizeof *s->mtarget);
-	if (!s->mload || !s->mblocks || !s->mtarget)
-		return TR_ENOMEM;
-	if ((r = search_drawn(&s->p, s->t, &s->m, margin, seed, s->mload, s->mtarget)) < 0)
-		return r;
-	for (uint32_t i = 0; i < s->p.n; i++)
-		for (uint32_t b = 0; b < SEARCH_DRAWN; b++)
-			s->mblocks[(size_t)s->p.dev[i] * SEARCH_DRAWN + b] +=
-				s->mload[(size_t)i * SEARCH_DRAWN + b];
-	return 0;
+	for (uint32_t k = s->p.first[expert]; k < s->p.first[expert + 1]; k++)
+		if (s->p.dev[k] == dev)
+			return 0;
+	return !s->home ||
+	       s->moved - search_away(s, e, dev) + search_away(s, expert, dev) <= s->maxmoved;
 }
 
-/* The soft objective after the swap of a and b, or INFINITY where compute rises. */
-static double
-try_soft(struct search *s, uint32_t a, uint32_t b)
+/* What a batch's changed tokens do to its two largest values. */
+struct tops {
+	uint32_t gone[2][2]; /* tokens that had them */
+	double most[2];      /* new values */
+};
+
+SEARCH_CLONES static void
+look(const struct search *s, int side, size_t b, const struct way *w, struct tops *x)
 {
-	const uint32_t *pa = s->of + s->first[a], *ea = s->of + s->first[a + 1];
-	const uint32_t *pb = s->of + s->first[b], *eb = s->of + s->first[b + 1];
-	struct way there, back;
-	size_t n = 0;
+	const uint32_t *end, *at = search_tokens(s, search_side(s, side), b, &end);
+	const struct top *top = s->top[b];
+	const uint64_t *other = search_bits(s, search_side(s, !side));
 
-	s->a = a;
-	s->b = b;
-	s->da = s->p.dev[a];
-	s->db = s->p.dev[b];
-	if (more_blocks(s, s->load, s->blocks, s->most) || (s->mload && more_excess(s)))
-		return INFINITY;
-	there = way(s, s->da, s->db);
-	back = way(s, s->db, s->da);
-	memcpy(s->newsum, s->sum, s->t->nbatch * sizeof *s->sum);
-	while (pa < ea || pb < eb) {
-		uint32_t ka = pa < ea ? *pa : UINT32_MAX, kb = pb < eb ? *pb : UINT32_MAX;
-		struct change *c = &s->change[n];
-		struct token k;
-		double *sum;
+	for (; at < end; at++) {
+		const struct token *k = &s->token[*at];
+		const double *old = s->value[*at];
+		double v[2];
 
-		if (ka == kb) {
-			pa++;
-			pb++;
+		/* tokens of a copy lie anywhere: ask for those to come */
+		__builtin_prefetch(&s->token[at[AHEAD]]);
+		if (search_bit(other, *at))
 			continue;
+		search_value(s, token_after(k, w), k->picks, v);
+		for (int i = 0; i < 2; i++) {
+			x->gone[i][0] += old[i] == top[i].v[0];
+			x->gone[i][1] += old[i] == top[i].v[1];
+			x->most[i] = MAX(x->most[i], v[i]);
 		}
-		c->token = MIN(ka, kb);
-		c->back = kb < ka;
-		k = s->token[c->token];
-		token_move(&k, c->back ? &back : &there);
-		token_weight(s, &k, &c->dispatch, &c->combine);
-		sum = s->newsum[s->batch[c->token]];
-		sum[0] += c->dispatch - s->wd[c->token];
-		sum[1] += c->combine - s->wc[c->token];
-		pa += !c->back;
-		pb += c->back;
-		__builtin_prefetch(
-			&s->token[c->back ? *MIN(pb + AHEAD, eb) : *MIN(pa + AHEAD, ea)]);
-		n++;
 	}
-	s->nchange = n;
-	return s->newsoft = soft_sum(s, s->newsum);
 }
 
-/* Make the change of try_soft: its weights, then all the rest by its true cost. */
-static void
-soft_accept(struct search *s)
+/* The largest value of a batch but for the changed tokens, where the two largest are gone. */
+static double
+rest(const struct search *s, size_t b, int i)
 {
-	for (size_t i = 0; i < s->nchange; i++) {
-		s->wd[s->change[i].token] = s->change[i].dispatch;
-		s->wc[s->change[i].token] = s->change[i].combine;
-	}
-	memcpy(s->sum, s->newsum, s->t->nbatch * sizeof *s->sum);
-	s->soft = s->newsoft;
-	for (uint32_t b = 0; s->mload && b < SEARCH_DRAWN; b++) {
-		int x = s->mload[s->a * SEARCH_DRAWN + b] - s->mload[s->b * SEARCH_DRAWN + b];
-		uint16_t *da = &s->mblocks[s->da * SEARCH_DRAWN + b];
-		uint16_t *db = &s->mblocks[s->db * SEARCH_DRAWN + b];
+	const uint64_t *a = search_bits(s, s->a), *c = search_bits(s, s->b);
+	double most = -1;
 
-		*da = (uint16_t)(*da - x);
-		*db = (uint16_t)(*db + x);
+	for (size_t k = s->t->batch[b]; k < s->t->batch[b + 1]; k++)
+		if (s->value[k][i] > most &&
+		    search_bit(a, (uint32_t)k) == search_bit(c, (uint32_t)k))
+			most = s->value[k][i];
+	return most;
+}
+
+static double
+largest(const struct search *s, size_t b, int i, const struct tops *x)
+{
+	const struct top *t = &s->top[b][i];
+	double left = t->n[0] > x->gone[i][0]   ? t->v[0]
+		      : t->n[1] > x->gone[i][1] ? t->v[1]
+						: rest(s, b, i);
+
+	return MAX(left, x->most[i]);
+}
+
+static void
+change_blocks(struct search *s, size_t b)
+{
+	size_t nb = s->t->nbatch;
+	uint16_t *blocks = s->blocks + b * s->ndev, oa = blocks[s->da], ob = blocks[s->db];
+	int x = s->load[s->a * nb + b] - (s->b == NOBODY ? 0 : s->load[s->b * nb + b]);
+
+	s->newmost[b] = s->most[b];
+	if (!x)
+		return;
+	blocks[s->da] = (uint16_t)(oa - x);
+	blocks[s->db] = (uint16_t)(ob + x);
+	if (MAX(blocks[s->da], blocks[s->db]) >= s->most[b])
+		s->newmost[b] = MAX(blocks[s->da], blocks[s->db]);
+	else if (oa == s->most[b] || ob == s->most[b])
+		s->newmost[b] = busiest(blocks, s->ndev);
+	blocks[s->da] = oa;
+	blocks[s->db] = ob;
+}
+
+double
+search_exact(struct search *s)
+{
+	const struct way there = search_way(s, s->da, s->db), back = search_way(s, s->db, s->da);
+
+	for (size_t b = 0; b < s->t->nbatch; b++) {
+		struct tops x = {{{0, 0}, {0, 0}}, {-1, -1}};
+
+		look(s, 0, b, &there, &x);
+		if (s->b != NOBODY)
+			look(s, 1, b, &back, &x);
+		change_blocks(s, b);
+		s->newlat[b] =
+			latency(s, largest(s, b, 0, &x), largest(s, b, 1, &x), s->newmost[b]);
 	}
-	try_fast(s);
-	search_accept(s);
+	return s->newcost = objective(s, s->newlat);
 }
 
 static double
 try_change(struct search *s)
 {
+	s->hand = 0;
 	if (s->fast)
-		return try_fast(s);
+		return search_exact(s);
 	s->p.dev[s->a] = (uint16_t)s->db;
 	if (s->b != NOBODY)
 		s->p.dev[s->b] = (uint16_t)s->da;
@@ -811,6 +567,44 @@ try_change(struct search *s)
 	s->p.dev[s->a] = (uint16_t)s->da;
 	if (s->b != NOBODY)
 		s->p.dev[s->b] = (uint16_t)s->db;
+	return s->newcost;
+}
+
+static int
+hand_over(const struct search *s, uint32_t a, uint32_t expert, struct place *to)
+{
+	uint32_t *copies = malloc((s->p.experts + 1) * sizeof *copies), k = 0;
+	int r = copies ? 0 : TR_ENOMEM;
+
+	for (uint32_t e = 0; e < s->p.experts && !r; e++)
+		copies[e] =
+			s->p.first[e + 1] - s->p.first[e] + (e == expert) - (e == s->p.expert[a]);
+	r = r ? r : place_init(to, s->p.rows, s->p.cols, s->p.experts, copies);
+	free(copies);
+	for (uint32_t i = 0; i < s->p.n && !r; i++) {
+		if (i != a)
+			to->dev[k++] = s->p.dev[i];
+		if (i + 1 == s->p.first[expert + 1])
+			to->dev[k++] = s->p.dev[a]; /* the last of its copies */
+	}
+	return r;
+}
+
+double
+search_try_hand(struct search *s, uint32_t a, uint32_t expert)
+{
+	struct place old = s->p;
+
+	place_free(&s->next);
+	s->a = a;
+	s->da = s->p.dev[a];
+	s->b = expert;
+	s->hand = 1;
+	if (hand_over(s, a, expert, &s->next) < 0)
+		return INFINITY;
+	s->p = s->next;
+	s->newcost = full_cost(s);
+	s->p = old;
 	return s->newcost;
 }
 
@@ -834,15 +628,58 @@ search_try_move(struct search *s, uint32_t a, uint32_t dev)
 	return try_change(s);
 }
 
+/* The tokens of a side as they now are. */
+static void
+accept_side(struct search *s, int side, const struct way *w)
+{
+	const uint32_t *end, *at = search_tokens(s, search_side(s, side), 0, &end);
+	const uint64_t *other = search_bits(s, search_side(s, !side));
+	size_t b = 0;
+
+	end = s->of + s->start[search_side(s, side) * (s->t->nbatch + 1) + s->t->nbatch];
+	for (; at < end; at++) {
+		struct token *k = &s->token[*at];
+		double *v = s->value[*at];
+
+		while (*at >= s->t->batch[b + 1])
+			b++;
+		if (search_bit(other, *at))
+			continue;
+		for (int i = 0; i < 2; i++)
+			top_remove(&s->top[b][i], v[i]);
+		token_move(k, w);
+		search_value(s, token_now(k), k->picks, v);
+		for (int i = 0; i < 2; i++)
+			top_add(&s->top[b][i], v[i], 1);
+	}
+}
+
 void
 search_accept(struct search *s)
 {
 	size_t nb = s->t->nbatch;
 	struct way there, back;
 
+	if (s->hand) {
+		s->moved += search_away(s, s->b, s->da) -
+			    (uint32_t)search_away(s, s->p.expert[s->a], s->da);
+		place_free(&s->p);
+		s->p = s->next;
+		memset(&s->next, 0, sizeof s->next);
+		s->cost = s->newcost;
+		return;
+	}
+	s->moved += search_away(s, s->p.expert[s->a], s->db) -
+		    (uint32_t)search_away(s, s->p.expert[s->a], s->da);
+	if (s->b != NOBODY)
+		s->moved += search_away(s, s->p.expert[s->b], s->da) -
+			    (uint32_t)search_away(s, s->p.expert[s->b], s->db);
 	if (s->fast) {
-		there = way(s, s->da, s->db);
-		back = way(s, s->db, s->da);
+		there = search_way(s, s->da, s->db);
+		back = search_way(s, s->db, s->da);
+		accept_side(s, 0, &there);
+		if (s->b != NOBODY)
+			accept_side(s, 1, &back);
 	}
 	s->p.dev[s->a] = (uint16_t)s->db;
 	if (s->b != NOBODY) {
@@ -852,172 +689,18 @@ search_accept(struct search *s)
 		s->used[s->db]++;
 	}
 	s->cost = s->newcost;
-	if (!s->fast)
-		return;
-	for (size_t i = 0; i < s->nchange; i++) {
-		const struct change *c = &s->change[i];
-
-		token_move(&s->token[c->token], c->back ? &back : &there);
-		s->dispatch[c->token] = c->dispatch;
-		s->combine[c->token] = c->combine;
-	}
-	for (size_t b = 0; b < nb; b++) {
+	for (size_t b = 0; b < nb && s->fast; b++) {
+		size_t from = s->t->batch[b], n = s->t->batch[b + 1] - from;
 		int x = s->load[s->a * nb + b] - (s->b == NOBODY ? 0 : s->load[s->b * nb + b]);
 
 		s->blocks[b * s->ndev + s->da] = (uint16_t)(s->blocks[b * s->ndev + s->da] - x);
 		s->blocks[b * s->ndev + s->db] = (uint16_t)(s->blocks[b * s->ndev + s->db] + x);
+		for (int i = 0; i < 2; i++)
+			if (!s->top[b][i].n[0] || !s->top[b][i].n[1])
+				top_make(&s->top[b][i], s->value + from, n, i);
 	}
-	memcpy(s->topd, s->newd, nb * sizeof *s->topd);
-	memcpy(s->topc, s->newc, nb * sizeof *s->topc);
-	memcpy(s->most, s->newmost, nb * sizeof *s->most);
-	memcpy(s->latency, s->newlat, nb * sizeof *s->latency);
-}
-
-/* ---- annealing ---- */
-
-struct draws {
-	uint64_t seed, stream, at;
-};
-
-static uint32_t
-below(struct draws *d, uint32_t n)
-{
-	return (uint32_t)rng_below(d->seed, d->stream, d->at++, n);
-}
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* A legal change, tried; NAN where the draw is none. */
-static double
-draw(struct search *s, struct draws *d)
-{
-	uint32_t a = below(d, s->p.n), b = below(d, s->p.n), dev;
-
-	if (s->p.n < s->ndev * s->per_device && below(d, 4) == 0) {
-		dev = below(d, s->ndev);
-		return search_may_move(s, a, dev) ? search_try_move(s, a, dev) : NAN;
+	if (s->fast) {
+		memcpy(s->most, s->newmost, nb * sizeof *s->most);
+		memcpy(s->latency, s->newlat, nb * sizeof *s->latency);
 	}
-	return search_may_swap(s, a, b) ? search_try_swap(s, a, b) : NAN;
-}
-
-/* The mean rise of a hundred sampled changes that are worse. */
-static double
-calibrate(struct search *s, struct draws *d)
-{
-	double sum = 0;
-	int n = 0;
-
-	for (int i = 0; i < 400 && n < 100; i++) {
-		double rise = draw(s, d) - s->cost;
-
-		if (rise > 0) {
-			sum += rise;
-			n++;
-		}
-	}
-	return n ? sum / n : 1;
-}
-
-/* Swaps by the soft objective that never give a device more blocks than the
- * busiest has.  What is kept is the best by the true one. */
-static double
-draw_soft(struct search *s, struct draws *d)
-{
-	uint32_t a = below(d, s->p.n), b = below(d, s->p.n);
-
-	return search_may_swap(s, a, b) ? try_soft(s, a, b) : INFINITY;
-}
-
-static double
-calibrate_soft(struct search *s, struct draws *d)
-{
-	double sum = 0;
-	int n = 0;
-
-	for (int i = 0; i < 2000 && n < 100; i++) {
-		double rise = draw_soft(s, d) - s->soft;
-
-		if (rise > 0 && rise < 1e9) {
-			sum += rise;
-			n++;
-		}
-	}
-	return n ? sum / n : 1;
-}
-
-double
-search_anneal(struct search *s, struct anneal *a)
-{
-	struct draws d = {a->seed, UINT64_C(0x616e) << 48 | a->stream, 0};
-	uint16_t *best = malloc((s->p.n + 1) * sizeof *best);
-	double least = s->cost, start = now(), t0 = a->t0, t1 = a->t1, temperature = 0;
-	double seconds = 0, told = 0;
-	int soft;
-	uint64_t i = 0, limit = a->iters ? a->iters : UINT64_MAX;
-
-	if (!best)
-		return least;
-	memcpy(best, s->p.dev, s->p.n * sizeof *best);
-	soft = s->fast && !a->local && a->tau > 0 && soft_open(s, a->tau) == 0;
-	if (t0 < 0 && !a->local) {
-		t0 = 0.35 * (soft ? calibrate_soft(s, &d) : calibrate(s, &d));
-		t1 = t1 < 0 ? t0 / 300 : t1;
-	}
-	for (; i < limit; i++) {
-		double cost, share;
-
-		if (i % 64 == 0) {
-			seconds = now() - start;
-			if (a->seconds > 0 && seconds >= a->seconds)
-				break;
-			share = a->iters ? (double)i / (double)MAX(a->iters - 1, (uint64_t)1) : 0;
-			if (a->seconds > 0)
-				share = MAX(share, seconds / a->seconds);
-			temperature = t0 > 0 ? t0 * pow(t1 / t0, share) : 0;
-			if (a->tell && (seconds - told >= 0.05 || i == 0)) {
-				told = seconds;
-				if (a->tell(a->arg, seconds, i, s->cost, least))
-					break;
-			}
-		}
-		if (soft) {
-			cost = draw_soft(s, &d);
-			if (cost > s->soft &&
-			    rng_f64(d.seed, d.stream, d.at++) >=
-				    exp((s->soft - cost) / MAX(1e-9, temperature)))
-				continue;
-			soft_accept(s);
-			if (s->cost < least) {
-				least = s->cost;
-				memcpy(best, s->p.dev, s->p.n * sizeof *best);
-			}
-			continue;
-		}
-		cost = draw(s, &d);
-		if (cost != cost)
-			continue;
-		if (a->local ? cost >= s->cost
-			     : cost > s->cost &&
-				       rng_f64(d.seed, d.stream, d.at++) >=
-					       exp((s->cost - cost) / MAX(1e-9, temperature)))
-			continue;
-		search_accept(s);
-		if (s->cost < least) {
-			least = s->cost;
-			memcpy(best, s->p.dev, s->p.n * sizeof *best);
-		}
-	}
-	a->done = i;
-	memcpy(s->p.dev, best, s->p.n * sizeof *best);
-	free(best);
-	if (a->tell)
-		a->tell(a->arg, now() - start, i, least, least);
-	return least;
 }

@@ -8,15 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../lib/place/plan.h"
 #include "../../lib/place/setup.h"
+#include "../../lib/place/state.h"
 #include "num.h"
 #include "size.h"
 
 static struct setup setup = {SETUP_NONE};
-static const char *placement, *trace, *curve;
+static const char *placement, *trace, *curve, *checkpoint, *resume;
 static int kind = -1, keep_copies;
-static double seconds, target, margin, holdout;
+static uint64_t temper, max_moves = TR_NONE;
+static struct ranks ranks;
+static double seconds, target, margin, holdout, every = 5;
 static uint64_t iters, restarts = TR_NONE;
 
 static const struct opt opts[] = {
@@ -34,6 +36,13 @@ static const struct opt opts[] = {
 	{0, "target", "X", OPT_F64, &target, "stop at this cost", 0, 0},
 	{0, "restarts", "N", OPT_U64, &restarts, "chains of other draws, the best is kept (1)", 1,
 	 65536},
+	{0, "temper", "N", OPT_U64, &temper, "chains at N temperatures, which they exchange", 2,
+	 PLAN_CHAINS},
+	{0, "max-moves", "N", OPT_U64, &max_moves, "copies that may leave their devices (all)", 0,
+	 0},
+	{0, "checkpoint", "FILE", OPT_STR, &checkpoint, "where the search is stored", 0, 0},
+	{0, "every", "S", OPT_F64, &every, "seconds between two stores (5)", 0, 0},
+	{0, "resume", "FILE", OPT_STR, &resume, "go on with a stored search", 0, 0},
 	{0, "keep-copies", NULL, OPT_FLAG, &keep_copies, "move copies, do not choose them", 0, 0},
 	{0, "trace-cost", "FILE", OPT_STR, &curve, "cost against time", 0, 0},
 	{0},
@@ -94,6 +103,127 @@ put_curve(uint64_t layer, struct tr_out *o)
 	free(v);
 }
 
+/* ---- stored searches ---- */
+
+static struct store {
+	struct tr_frame head;
+	const struct plan *plan;
+	struct state *at; /* [n] layers: those read, then those finished */
+	size_t n;
+	uint64_t layer; /* the one that is searched */
+} store;
+
+static void
+put_state(struct tr_out *o, const struct plan_state *s, uint64_t layer, int finished)
+{
+	struct tr_frame f;
+
+	for (uint32_t i = 0; i < s->n * 2; i++) {
+		state_frame(store.plan, s, &s->chain[i / 2], i % 2, layer, finished, &f);
+		if (tr_put(o, &f) < 0)
+			die("%s:", checkpoint);
+	}
+}
+
+/* All layers: the file takes the place of the one before when it is whole. */
+static int
+save(void *arg, const struct plan_state *s)
+{
+	struct tr_out *o = tool_output(&t, checkpoint);
+
+	if (tr_put(o, &store.head) < 0)
+		die("%s:", checkpoint);
+	for (size_t i = 0; i < store.n; i++)
+		if (store.at[i].layer != store.layer)
+			put_state(o, &store.at[i].s, store.at[i].layer, store.at[i].finished);
+	put_state(o, s, store.layer, 0);
+	tool_output_end(&t, o);
+	return 0;
+}
+
+static struct state *
+state_of(uint64_t layer)
+{
+	for (size_t i = 0; i < store.n; i++)
+		if (store.at[i].layer == layer)
+			return &store.at[i];
+	return NULL;
+}
+
+static struct state *
+add_state(uint64_t layer)
+{
+	store.at = xrealloc(store.at, store.n + 1, sizeof *store.at);
+	memset(&store.at[store.n], 0, sizeof *store.at);
+	store.at[store.n].layer = layer;
+	return &store.at[store.n++];
+}
+
+static void
+read_states(void)
+{
+	struct tr *in = tool_reader(&t, (char **)&resume, 1);
+	struct tr_frame f;
+	int r;
+
+	while ((r = tr_next(in, &f)) > 0) {
+		struct state *s;
+
+		if (strcmp(f.kind, "place"))
+			continue;
+		s = state_of(tr_get(&f, "layer", 0));
+		switch (state_take(s ? s : add_state(tr_get(&f, "layer", 0)), store.plan, &f)) {
+		case 0:
+			break;
+		case 1:
+			die("%s: a search of another seed, or of another number of chains", resume);
+		case TR_ENOMEM:
+			die("no memory");
+		default:
+			die("%s: not a search that --checkpoint stored", resume);
+		}
+	}
+	if (r < 0)
+		die("%s", tr_errstr(in));
+	if (!store.n)
+		die("%s: no search in it", resume);
+	tool_reader_end(&t, in);
+}
+
+/* A layer is done: its result alone is stored from now on. */
+static void
+finish(uint64_t layer, const struct place *p, double cost)
+{
+	struct state *s = state_of(layer);
+	struct plan_chain c = {.now = p, .best = p, .least = cost};
+	struct plan_state one = {.n = 1, .chain = &c};
+	struct tr_frame f;
+
+	if (s) {
+		state_free(s);
+		*s = (struct state){.layer = layer};
+	} else {
+		s = add_state(layer);
+	}
+	for (int i = 0; i < 2; i++) {
+		state_frame(store.plan, &one, &c, i, layer, 1, &f);
+		if (state_take(s, store.plan, &f) < 0)
+			die("no memory");
+	}
+}
+
+static const struct plan_state *
+begun(uint64_t layer, uint32_t n)
+{
+	struct state *s = state_of(layer);
+
+	if (s && (s->s.n == 0 || s->place[1].n == 0 || s->place[1].experts != n))
+		die("%s: layer %llu: not of this placement", resume, (unsigned long long)layer);
+	return s ? &s->s : NULL;
+}
+
+/* ---- a layer ---- */
+
 static void
 run(struct plan *plan, struct setup_place *p, const struct tokens *tokens, struct tr_out *o)
 {
@@ -108,22 +238,69 @@ run(struct plan *plan, struct setup_place *p, const struct tokens *tokens, struc
 		    (unsigned long long)p->layer, p->place.experts, tokens->experts);
 	if (place_check(&p->place, plan->per_device, &doubles, err) < 0)
 		die("layer %llu: %s", (unsigned long long)p->layer, err);
-	r = plan_run(plan, &p->place, tokens, &cost);
+	store.layer = p->layer;
+	plan->from = begun(p->layer, p->place.experts);
+	if (plan->from && state_of(p->layer)->finished) {
+		place_free(&p->place);
+		cost = plan->from->chain[0].least;
+		r = place_copy(&p->place, &state_of(p->layer)->place[1]);
+	} else {
+		r = plan_run(plan, &p->place, tokens, &cost);
+	}
+	if (checkpoint && r >= 0)
+		finish(p->layer, &p->place, cost);
 	if (t.progress && !t.quiet && tool_tty(2))
 		die_progress("\n");
 	if (r == TR_ENOMEM)
 		die("no memory");
 	if (r == TR_ELIMIT)
 		die("layer %llu: an expert has more than 128 copies", (unsigned long long)p->layer);
+	if (r == TR_EIO)
+		die("the processes lost each other");
 	if (r < 0)
 		die("layer %llu: a token lives in a row that the mesh does not have",
 		    (unsigned long long)p->layer);
 	if (t.verbose)
 		warn("layer %llu: %.4f us", (unsigned long long)p->layer, cost);
 	place_frame(&p->place, p->layer, &f);
-	tool_put(&t, &f);
+	if (!ranks.rank)
+		tool_put(&t, &f);
 	if (o)
 		put_curve(p->layer, o);
+}
+
+/* Each process has a file of its own. */
+static char *
+rank_file(const char *file)
+{
+	char *p = xmalloc(strlen(file) + 16);
+
+	sprintf(p, "%s.%d", file, ranks.rank);
+	return p;
+}
+
+static void
+check_kind(void)
+{
+	uint64_t n = temper ? temper : restarts != TR_NONE ? restarts : 1;
+
+	if (setup.search || kind >= 0) {
+		if (temper || max_moves != TR_NONE || checkpoint || resume || ranks.size > 1)
+			die("--temper, --max-moves, --checkpoint, --resume and mpirun are for the "
+			    "search of our own, without --kind and --search");
+		return;
+	}
+	if (temper && restarts != TR_NONE)
+		die("--temper and --restarts both say how many chains");
+	if (n > PLAN_CHAINS)
+		die("--restarts %llu: at most %d chains", (unsigned long long)n, PLAN_CHAINS);
+	restarts = MAX(n, (uint64_t)ranks.size);
+	if (temper)
+		temper = restarts;
+	if (ranks.size > 1 && checkpoint)
+		checkpoint = rank_file(checkpoint);
+	if (ranks.size > 1 && resume)
+		resume = rank_file(resume);
 }
 
 int
@@ -136,16 +313,25 @@ main(int argc, char **argv)
 	struct tokens part;
 	struct plan plan;
 	struct tr_frame f;
+	const char *err;
 	char *name;
 
+	if (ranks_open(&ranks, &err) < 0)
+		die("%s", err);
 	tool_start(&t, argc, argv);
 	setup_start(&setup, &t);
+	if (ranks.rank) { /* one writes */
+		t.quiet = 1;
+		t.verbose = 0;
+		curve = NULL;
+	}
 	if (!placement)
 		die("no placement to start from: -p FILE");
 	if (holdout < 0 || holdout >= 1)
 		die("--holdout: not a share of the batches");
 	if (seconds < 0 || margin < 0)
 		die("--time and --margin are not below 0");
+	check_kind();
 	setup.c.search = kind >= 0 ? (uint64_t)kind : setup.c.search;
 	setup.c.restarts = restarts != TR_NONE ? restarts : setup.c.restarts;
 	seconds = seconds > 0 || iters ? seconds : 10;
@@ -169,9 +355,19 @@ main(int argc, char **argv)
 			     .seed = t.seed,
 			     .chains = (uint32_t)setup.c.restarts,
 			     .threads = (uint32_t)t.jobs,
-			     .tell = tell};
-	setup_head(&setup, place, nplace, &f);
-	tool_open(&t, &f);
+			     .maxmoved = max_moves < PLACE_ALL ? (uint32_t)max_moves : PLACE_ALL,
+			     .temper = temper > 0,
+			     .ranks = &ranks,
+			     .tell = tell,
+			     .save = checkpoint ? save : NULL,
+			     .every = every};
+	store.plan = &plan;
+	if (resume)
+		read_states();
+	setup_head(&setup, place, nplace, &store.head);
+	f = store.head;
+	if (!ranks.rank)
+		tool_open(&t, &f);
 	if (curve && tr_put(o = tool_output(&t, curve), &f) < 0)
 		die("%s:", curve);
 	for (size_t i = 0; i < nplace; i++) {
@@ -187,5 +383,6 @@ main(int argc, char **argv)
 	}
 	if (o)
 		tool_output_end(&t, o);
-	return tool_end(&t);
+	ranks_close(&ranks);
+	return ranks.rank ? 0 : tool_end(&t);
 }

@@ -1,0 +1,419 @@
+/*
+ * The search of ours: chains walk in rounds, side by side.  Where they temper,
+ * each has a rung of a ladder of temperatures, and after a round neighbours on
+ * the ladder change places by the rule of Metropolis; it is temperatures that
+ * change hands, not placements, so processes need tell each other energies
+ * alone.  After a round a chain hangs on its placement and its counters only.
+ */
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "eplb.h"
+#include "init.h"
+#include "plan.h"
+#include "replicate.h"
+#include "rng.h"
+#include "size.h"
+
+enum { BLOCK_ITERS = 200000, ROUND = 16384, TEMPER_ROUND = 2048, WORDS = 4 };
+
+struct chain {
+	uint32_t number, rung;
+	struct place p;
+	struct search *s;
+	struct walk w;
+	double told;
+	int r;
+};
+
+struct run {
+	const struct plan *plan;
+	const struct place *start;
+	const struct tokens *t;
+	double begun, base; /* base: seconds of the search that this one goes on with */
+	uint32_t nchain;    /* of this process */
+	struct chain *chain;
+	void (*work)(struct run *run, struct chain *c);
+	struct schedule schedule; /* of chains that do not temper: t0 and t1 are their own */
+	double t0, t1;            /* of the ladder */
+	uint64_t exchanges;
+	double *mine, *all; /* of ranks_gather */
+	pthread_mutex_t lock;
+	uint32_t next;
+	int stop;
+};
+
+/* ---- threads ---- */
+
+static void *
+work(void *arg)
+{
+	struct run *run = arg;
+
+	for (;;) {
+		uint32_t i;
+
+		pthread_mutex_lock(&run->lock);
+		i = run->next++;
+		pthread_mutex_unlock(&run->lock);
+		if (i >= run->nchain)
+			return NULL;
+		if (!run->chain[i].r)
+			run->work(run, &run->chain[i]);
+	}
+}
+
+/* Do that to all chains; the first error. */
+static int
+all(struct run *run, void (*what)(struct run *run, struct chain *c))
+{
+	uint32_t n = MIN(run->plan->threads, run->nchain);
+	pthread_t thread[PLAN_CHAINS];
+
+	run->work = what;
+	run->next = 0;
+	for (uint32_t i = 1; i < n; i++)
+		if (pthread_create(&thread[i], NULL, work, run) != 0)
+			n = i; /* the others do its work */
+	work(run);
+	for (uint32_t i = 1; i < n; i++)
+		pthread_join(thread[i], NULL);
+	for (uint32_t i = 0; i < run->nchain; i++)
+		if (run->chain[i].r < 0)
+			return run->chain[i].r;
+	return 0;
+}
+
+/* ---- a start ---- */
+
+/* Copies and devices by load, which stage one makes better than any other start. */
+static int
+fresh(struct run *run, struct place *p)
+{
+	struct init_opts o = {.strategy = INIT_BALANCE, .per_device = run->plan->per_device};
+	uint32_t *copies;
+	struct place q;
+	int r = eplb_place(p, run->t->count, 1, 1);
+
+	if (r != TR_EVALUE) /* slots do not divide evenly */
+		return r;
+	if (!(copies = calloc(p->experts + 1, sizeof *copies)))
+		return TR_ENOMEM;
+	replicate_minmax(run->t->count, p->experts, 0, 0, p->n, copies);
+	r = place_init(&q, p->rows, p->cols, p->experts, copies);
+	free(copies);
+	if (r < 0)
+		return r;
+	place_free(p);
+	*p = q;
+	return init_place(p, run->t->count, NULL, &o);
+}
+
+/* A fresh start, or the placement that is running, made better where stage one succeeds. */
+static int
+stage_one(struct run *run, struct chain *c)
+{
+	const struct plan *plan = run->plan;
+	struct place p;
+	int r = plan->maxmoved == PLACE_ALL ? fresh(run, &c->p) : 0;
+
+	if (r || (r = place_copy(&p, &c->p)) < 0)
+		return r;
+	r = search_blocks(&p, run->t, plan->model, plan->margin,
+			  plan->seed + (plan->temper ? 0 : c->number), BLOCK_ITERS, plan->maxmoved);
+	if (!r && plan_cost(plan, &p, run->t) < plan_cost(plan, &c->p, run->t)) {
+		place_free(&c->p);
+		c->p = p;
+		memset(&p, 0, sizeof p);
+	}
+	place_free(&p);
+	return r;
+}
+
+static const struct plan_chain *
+stored(const struct plan *plan, uint32_t number)
+{
+	for (uint32_t i = 0; plan->from && i < plan->from->n; i++)
+		if (plan->from->chain[i].number == number)
+			return &plan->from->chain[i];
+	return NULL;
+}
+
+static void
+begin(struct run *run, struct chain *c)
+{
+	const struct plan *plan = run->plan;
+	const struct plan_chain *from = stored(plan, c->number);
+
+	c->w = (struct walk){.seed = plan->seed,
+			     .stream = c->number,
+			     .t0 = -1,
+			     .t1 = -1,
+			     .tau = 1,
+			     .transfers = !plan->keep_copies};
+	c->rung = c->number;
+	if ((c->r = place_copy(&c->p, from ? from->now : run->start)) < 0)
+		return;
+	if (from) {
+		c->w.t0 = from->t0;
+		c->w.t1 = from->t1;
+		c->w.draws = from->draws;
+		c->w.done = from->done;
+		c->w.least = from->least;
+		c->rung = from->rung;
+		c->r = place_copy(&c->w.best, from->best);
+	} else if (!plan->keep_copies) {
+		c->r = stage_one(run, c);
+	}
+	if (c->r < 0)
+		return;
+	c->s = search_new(&c->p, run->t, plan->model, plan->objective, plan->per_device);
+	if (!c->s) {
+		c->r = TR_ENOMEM;
+		return;
+	}
+	c->r = search_margin(c->s, plan->margin, plan->seed + c->number);
+	if (!c->r && plan->maxmoved != PLACE_ALL)
+		c->r = search_limit(c->s, run->start, plan->maxmoved);
+	if (!c->r)
+		c->r = walk_begin(&c->w, c->s);
+}
+
+/* ---- rounds ---- */
+
+static double
+rung(const struct run *run, uint32_t i)
+{
+	uint32_t n = MAX(run->plan->chains - 1, 1u);
+
+	return run->t0 * pow(run->t1 / run->t0, (double)i / n);
+}
+
+static void
+walk(struct run *run, struct chain *c)
+{
+	const struct plan *plan = run->plan;
+	struct schedule x = run->schedule;
+
+	x.t0 = plan->temper ? rung(run, c->rung) : c->w.t0;
+	x.t1 = plan->temper ? x.t0 : c->w.t1;
+	c->r = walk_go(&c->w, &x, plan->temper ? TEMPER_ROUND : ROUND);
+	if (c->r >= 0) {
+		int r = walk_settle(&c->w);
+
+		c->r = r < 0 ? r : 0;
+	}
+}
+
+static int
+told(struct run *run)
+{
+	const struct plan *plan = run->plan;
+	double now = run->base + search_now() - run->begun;
+	int stop = 0;
+
+	for (uint32_t i = 0; i < run->nchain; i++) {
+		struct chain *c = &run->chain[i];
+
+		stop |= plan->target > 0 && c->w.least <= plan->target;
+		if (!plan->tell || (now - c->told < 0.05 && c->told > 0))
+			continue;
+		c->told = now;
+		stop |= plan->tell(plan->arg, c->number, now, c->w.done, search_cost(c->s),
+				   c->w.least);
+	}
+	return stop;
+}
+
+static int
+save(struct run *run)
+{
+	struct plan_state state = {.seconds = run->base + search_now() - run->begun,
+				   .n = run->nchain};
+	int r;
+
+	if (!(state.chain = calloc(run->nchain + 1, sizeof *state.chain)))
+		return TR_ENOMEM;
+	for (uint32_t i = 0; i < run->nchain; i++) {
+		struct chain *c = &run->chain[i];
+
+		state.chain[i] = (struct plan_chain){c->number,  c->rung,    search_place(c->s),
+						     &c->w.best, c->w.draws, c->w.done,
+						     c->w.least, c->w.t0,    c->w.t1};
+	}
+	r = run->plan->save(run->plan->arg, &state);
+	free(state.chain);
+	return r ? TR_EIO : 0;
+}
+
+/* Of every chain energy, rung, done and least cost; then what each process says of stopping. */
+static int
+gather(struct run *run, int stop)
+{
+	const struct ranks *ranks = run->plan->ranks;
+	uint32_t size = (uint32_t)ranks->size, per = (run->plan->chains + size - 1) / size;
+	int n = (int)(per * WORDS + 1);
+
+	for (uint32_t i = 0; i < run->nchain; i++) {
+		const struct chain *c = &run->chain[i];
+		double *x = run->mine + i * WORDS;
+
+		x[0] = walk_energy(&c->w);
+		x[1] = c->rung;
+		x[2] = (double)c->w.done;
+		x[3] = c->w.least;
+	}
+	run->mine[n - 1] = stop;
+	if (ranks_gather(ranks, run->mine, run->all, n) < 0)
+		return TR_EIO;
+	for (int i = 0; i < ranks->size; i++)
+		run->stop |= run->all[i * n + n - 1] != 0;
+	return 0;
+}
+
+static double *
+told_of(struct run *run, uint32_t chain)
+{
+	uint32_t size = (uint32_t)run->plan->ranks->size;
+	uint32_t per = (run->plan->chains + size - 1) / size;
+
+	return run->all + (chain % size) * (per * WORDS + 1) + chain / size * WORDS;
+}
+
+/* Neighbours on the ladder, of even rungs and of odd ones by turns.  Every process
+ * finds the same. */
+static void
+exchange(struct run *run)
+{
+	const struct plan *plan = run->plan;
+	uint32_t at[PLAN_CHAINS];
+
+	for (uint32_t i = 0; i < plan->chains; i++)
+		at[(uint32_t)told_of(run, i)[1]] = i;
+	for (uint32_t k = run->exchanges % 2; k + 1 < plan->chains; k += 2) {
+		double hot = told_of(run, at[k])[0], cold = told_of(run, at[k + 1])[0];
+		double x = (1 / rung(run, k + 1) - 1 / rung(run, k)) * (cold - hot);
+
+		if (x < 0 &&
+		    rng_f64(plan->seed, UINT64_C(0x6578) << 48 | k, run->exchanges) >= exp(x))
+			continue;
+		for (uint32_t i = 0; i < run->nchain; i++) {
+			struct chain *c = &run->chain[i];
+
+			if (c->number == at[k])
+				c->rung = k + 1;
+			else if (c->number == at[k + 1])
+				c->rung = k;
+		}
+	}
+	run->exchanges++;
+}
+
+static int
+rounds(struct run *run)
+{
+	const struct plan *plan = run->plan;
+	double saved = search_now();
+	uint64_t done = 0;
+	int r = 0;
+
+	run->t0 = run->chain[0].w.t0;
+	run->t1 = run->chain[0].w.t1;
+	if ((r = gather(run, 0)) < 0 ||
+	    (r = ranks_spread(plan->ranks, &run->t0, sizeof run->t0, 0)) < 0 ||
+	    (r = ranks_spread(plan->ranks, &run->t1, sizeof run->t1, 0)) < 0)
+		return r;
+	run->exchanges = run->chain[0].w.done / TEMPER_ROUND;
+	told(run);
+	while (!run->stop) {
+		int stop;
+
+		if ((r = all(run, walk)) < 0)
+			return r;
+		stop = told(run) ||
+		       (plan->seconds > 0 && search_now() - run->schedule.begun >= plan->seconds);
+		done = run->chain[0].w.done;
+		stop |= plan->iters && done >= plan->iters;
+		if ((r = gather(run, stop)) < 0)
+			return r;
+		if (plan->temper)
+			exchange(run);
+		if (plan->save && (run->stop || search_now() - saved >= plan->every)) {
+			saved = search_now();
+			if ((r = save(run)) < 0)
+				return r;
+		}
+	}
+	return 0;
+}
+
+/* The best of all processes, told to all. */
+static int
+best(struct run *run, struct place *p, double *cost)
+{
+	const struct ranks *ranks = run->plan->ranks;
+	uint32_t best = 0, mine = 0, *copies, n = p->experts;
+	struct place q = {0};
+	int from, r;
+
+	for (uint32_t i = 1; i < run->plan->chains; i++)
+		if (told_of(run, i)[3] < told_of(run, best)[3])
+			best = i;
+	from = (int)(best % (uint32_t)ranks->size);
+	mine = best / (uint32_t)ranks->size;
+	if (!(told_of(run, best)[3] < *cost))
+		return 0; /* never costlier than its start */
+	*cost = told_of(run, best)[3];
+	if (!(copies = calloc(n + 1, sizeof *copies)))
+		return TR_ENOMEM;
+	for (uint32_t e = 0; e < n && from == ranks->rank; e++)
+		copies[e] = run->chain[mine].w.best.first[e + 1] - run->chain[mine].w.best.first[e];
+	r = ranks_spread(ranks, copies, n * sizeof *copies, from) < 0 ? TR_EIO : 0;
+	if (!r && (r = place_init(&q, p->rows, p->cols, n, copies)) == 0) {
+		if (from == ranks->rank)
+			memcpy(q.dev, run->chain[mine].w.best.dev, q.n * sizeof *q.dev);
+		r = ranks_spread(ranks, q.dev, q.n * sizeof *q.dev, from) < 0 ? TR_EIO : 0;
+	}
+	free(copies);
+	if (!r) {
+		place_free(p);
+		*p = q;
+	}
+	return r;
+}
+
+int
+plan_ours(const struct plan *plan, struct place *p, const struct tokens *t, double *cost)
+{
+	struct run run = {.plan = plan, .start = p, .t = t, .begun = search_now()};
+	uint32_t size = (uint32_t)plan->ranks->size, rank = (uint32_t)plan->ranks->rank;
+	uint32_t per = (plan->chains + size - 1) / size;
+	int r;
+
+	run.base = plan->from ? plan->from->seconds : 0;
+	run.schedule = (struct schedule){
+		.iters = plan->iters, .begun = run.begun - run.base, .seconds = plan->seconds};
+	run.chain = calloc(per + 1, sizeof *run.chain);
+	run.mine = calloc(per * WORDS + 1, sizeof *run.mine);
+	run.all = calloc(size * (per * WORDS + 1), sizeof *run.all);
+	for (uint32_t i = rank; i < plan->chains; i += size)
+		run.nchain++;
+	pthread_mutex_init(&run.lock, NULL);
+	for (uint32_t i = 0; i < run.nchain && run.chain; i++)
+		run.chain[i].number = rank + i * size;
+	r = run.chain && run.mine && run.all ? all(&run, begin) : TR_ENOMEM;
+	if (!r && (r = rounds(&run)) == 0)
+		r = best(&run, p, cost);
+	for (uint32_t i = 0; run.chain && i < run.nchain; i++) {
+		walk_end(&run.chain[i].w);
+		search_free(run.chain[i].s);
+		place_free(&run.chain[i].p);
+	}
+	pthread_mutex_destroy(&run.lock);
+	free(run.chain);
+	free(run.mine);
+	free(run.all);
+	return r;
+}

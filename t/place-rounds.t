@@ -1,0 +1,57 @@
+#!/bin/sh
+# place-anneal's chains: tempering, searches stored and gone on with, few moved copies, ranks.
+. "${0%/*}/lib.sh"
+printf '{"rows": 4, "cols": 4, "experts": 32, "num_shared_experts": 1, "slots": 48, "capacity_factor": 2.0}' >s.jsonc
+make() { # NAME SEED
+	trace-gen --model reference --layers 2 --batches 6 --rows 128 --mesh-rows 4 --experts 32 -k 4 -s "$2" -o "$1"
+}
+make t 1
+make u 2
+cost() { place-eval -c s.jsonc -l 0 -p "$@" -t | awk -F'\t' '$1 == "cost" { printf "%.4f", $4 }'; }
+expert-load t | place-replicate -c s.jsonc | place-init -q -c s.jsonc --trace t -o start
+pa='place-anneal --no-prog -c s.jsonc -p start --trace t'
+same 'tempering on one thread and on four' "$pa --temper 4 --iters 5000 -j 1" "$pa --temper 4 --iters 5000 -j 4"
+ok 'tempering lowers the cost' sh -c "$pa -l 0 --temper 4 --iters 20000 -o best; awk -v a=$(cost start t) -v b=\$(place-eval -c s.jsonc -p best -t t | awk '/^cost/ { print \$4 }') 'BEGIN { exit !(b < a) }'"
+is 'its chains have different costs in the curve' yes sh -c "$pa -l 0 --temper 3 --iters 20000 --trace-cost c -o /dev/null
+	trace-show c | awk '!/^@/ { n[\$1]++ } END { print length(n) == 3 ? \"yes\" : length(n) }'"
+
+# Stored while it runs, ended by force, gone on with: the bytes of a search that nothing ended.
+for how in '--restarts 2' '--temper 3'; do
+	rm -f ck
+	$pa $how --iters 250000 --checkpoint ck --every 0 -o /dev/null &
+	pid=$!
+	n=0
+	while [ ! -e ck ] && [ $n -lt 600 ]; do sleep 0.05 && n=$((n + 1)); done
+	kill -9 $pid
+	wait $pid 2>/dev/null
+	same "$how, stored and gone on with" "$pa $how --iters 250000 --resume ck" "$pa $how --iters 250000"
+done
+ok 'a stored search is a trace' trace-check ck
+fails 2 'of another seed' "$pa --temper 3 -s 2 --iters 9 --resume ck" 'another seed'
+fails 2 'of other chains' "$pa --iters 9 --resume ck" 'another number of chains'
+fails 2 'no search at all' "$pa --iters 9 --resume start" 'not a search that --checkpoint stored'
+fails 2 'not for the kinds of the simulator' "$pa --kind local --temper 3" 'search of our own'
+fails 2 'two numbers of chains' "$pa --temper 3 --restarts 3" 'both say'
+
+# Planned again for other routing: no more copies than that are where none of their expert was.
+list() { trace-show "$1" | grep -v @ | cut -f 1,2 | sort -u; }
+for n in 0 2 6 20; do
+	place-anneal -l 0 -c s.jsonc -p start --trace u --iters 20000 --max-moves $n -o again
+	list again >b
+	trace-filter -l 0 start >start0
+	list start0 >a
+	is "--max-moves $n" yes sh -c "[ \$(comm -13 a b | wc -l) -le $n ] && echo yes"
+	cost again u && echo
+done >costs
+grep '^ok\|^not' costs
+is 'the more may move, the less it costs' '' sh -c "grep '^[0-9]' costs | awk 'NR > 1 && \$1 > b { print b, \$1 } { b = \$1 }'"
+
+if command -v mpirun >/dev/null && [ -e "$B/moetrace-mpi.so" ] && [ -z "${ASAN_OPTIONS:-}" ]; then
+	run="mpirun --oversubscribe -np 3"
+	export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+	same 'three processes temper like one' "$run $pa --temper 5 --iters 5000" "$pa --temper 5 --iters 5000"
+	same 'and restart like one' "$run $pa --restarts 3 --iters 20000" "$pa --restarts 3 --iters 20000"
+else
+	skip 'no mpirun'
+fi
+done_testing
