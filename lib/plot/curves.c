@@ -6,6 +6,10 @@
 #include "curves.h"
 #include "size.h"
 
+/* Beyond these a scale cannot be computed, or drawn. */
+#define LARGEST 1e300
+#define SMALLEST 1e-300
+
 enum { LINE = 15, RAMP = 100, NAME = 44 };
 
 /* viridis without its lightest end, which white paper swallows */
@@ -66,7 +70,8 @@ colour_of(const struct plan *p, size_t k)
 static int
 drawn(const struct curves *c, double x, double y)
 {
-	return x - x == 0 && y - y == 0 && (!c->logx || x > 0) && (!c->logy || y > 0);
+	return fabs(x) <= LARGEST && fabs(y) <= LARGEST && (!c->logx || x >= SMALLEST) &&
+	       (!c->logy || y >= SMALLEST);
 }
 
 static void
@@ -74,6 +79,14 @@ widen(struct span *s, double v)
 {
 	s->lo = MIN(s->lo, v);
 	s->hi = MAX(s->hi, v);
+}
+
+/* What differs by rounding alone is one value. */
+static void
+flatten(struct span *s)
+{
+	if (s->hi - s->lo <= 1e-12 * MAX(fabs(s->lo), fabs(s->hi)))
+		s->lo = s->hi;
 }
 
 static int
@@ -97,8 +110,10 @@ ranges(struct plan *p)
 	if (p->x.lo > p->x.hi)
 		return -1;
 	for (size_t i = 0; i < c->nmark; i++)
-		if (!c->logx || c->mark[i] > 0)
+		if (drawn(c, c->mark[i], 1))
 			widen(&p->x, c->mark[i]);
+	flatten(&p->x);
+	flatten(&p->y);
 	p->by_layer &= p->layers.lo < p->layers.hi;
 	if (!p->by_layer)
 		p->layers = (struct span){0, (double)c->n - 1};
@@ -200,8 +215,8 @@ wide(const struct plan *p, double ph)
 
 	if (p->c->logy)
 		return 10;
-	for (double v = ceil(y.lo / step) * step; v <= y.hi; v += step)
-		n = MAX(n, snprintf(NULL, 0, "%g", v));
+	for (int i = 0; i < 40 && y.lo + i * step <= y.hi; i++)
+		n = MAX(n, snprintf(NULL, 0, "%g", (ceil(y.lo / step) + i) * step));
 	return n > 3 ? (n - 3) * 7 : 0;
 }
 
@@ -240,34 +255,50 @@ legend(struct gp *g, const struct sheet *s, const struct plan *p)
 		  (s->ch * (double)(s->rows - 1) + s->ph) / h);
 }
 
-/* A line over which stand words, in two rows where they would touch. */
+/* The words of mark i, over its line: in two rows, and not at all where neither is free. */
+static void
+say(struct gp *g, const struct sheet *s, const struct curves *c, size_t i, double at,
+    double free_from[2])
+{
+	double half = 3.2 * (double)strlen(c->said[i]) + 3;
+	int end = at + half > s->pw + 20; /* they would leave the picture */
+	int start = !end && at < half;    /* they would touch the ticks */
+	double from = end ? at - 2 * half : start ? at : at - half;
+	int row = from < free_from[0];
+
+	if (from < free_from[row])
+		return;
+	free_from[row] = from + 2 * half;
+	gp_printf(g, "set label %zu ", i + 2);
+	gp_quote(g, c->said[i]);
+	gp_printf(g, " at first %.9g, graph 1 ", c->mark[i]);
+	if (c->sheet)
+		gp_printf(g, "left offset 0.4,-0.5 font 'sans,8'\n");
+	else
+		gp_printf(g, "%s offset 0,%s font 'sans,10'\n",
+			  end     ? "right"
+			  : start ? "left"
+				  : "center",
+			  row ? "1.3" : "0.5");
+}
+
 static void
 marks(struct gp *g, const struct sheet *s, const struct plan *p)
 {
-	double free_from[2] = {-INFINITY, -INFINITY};
+	double free_from[2] = {-INFINITY, -INFINITY}, lo = p->x.lo, hi = p->x.hi;
 	const struct curves *c = p->c;
 
 	for (size_t i = 0; i < c->nmark; i++) {
-		double x = c->mark[i], lo = p->x.lo, hi = p->x.hi, at;
-		double half = 3.2 * (double)strlen(c->said[i]) + 3;
-		int row;
+		double x = c->mark[i], part;
 
-		if (c->logx && x <= 0)
+		if (!drawn(c, x, 1))
 			continue;
-		at = s->pw * (c->logx ? log(x / lo) / log(hi / lo) : (x - lo) / (hi - lo));
-		row = at - half < free_from[0] && free_from[1] < free_from[0];
-		free_from[row] = at + half;
+		part = lo == hi ? 0.5 : c->logx ? log(x / lo) / log(hi / lo) : (x - lo) / (hi - lo);
 		gp_printf(g,
 			  "set arrow %zu from first %.9g, graph 0 to first %.9g, graph 1 nohead "
 			  "front linecolor '#888888' linewidth 1 dashtype 2\n",
 			  i + 1, x, x);
-		gp_printf(g, "set label %zu ", i + 2);
-		gp_quote(g, c->said[i]);
-		gp_printf(g, " at first %.9g, graph 1 %s font 'sans,%d'\n", x,
-			  c->sheet ? "left offset 0.4,-0.5"
-			  : row    ? "center offset 0,1.3"
-				   : "center offset 0,0.5",
-			  c->sheet ? 8 : 10);
+		say(g, s, c, i, s->pw * part, free_from);
 	}
 }
 

@@ -13,7 +13,7 @@ struct curves {
 	const char *x, *y; /* names of the axes */
 	int sheet;         /* a panel each group */
 	int logx, logy, step, percent;
-	const double *mark; /* vertical lines, with what stands over them */
+	const double *mark; /* vertical lines, ascending, with what stands over them */
 	char (*said)[64];
 	size_t nmark;
 };

@@ -14,7 +14,7 @@ set yrange [0:100]
 set ytics 10
 set key at screen 0.87989,0.88817 left top Left reverse samplen 1.5 spacing 1.2 vertical maxrows 2 font 'sans,10' noenhanced
 set arrow 1 from first 2, graph 0 to first 2, graph 1 nohead front linecolor '#888888' linewidth 1 dashtype 2
-set label 2 '2: 26.9062 %' at first 2, graph 1 center offset 0,0.5 font 'sans,10'
+set label 2 '2: 26.9062 %' at first 2, graph 1 left offset 0,0.5 font 'sans,10'
 set arrow 2 from first 8, graph 0 to first 8, graph 1 nohead front linecolor '#888888' linewidth 1 dashtype 2
 set label 3 '8: 66.8750 %' at first 8, graph 1 center offset 0,0.5 font 'sans,10'
 $curve0 << EOD

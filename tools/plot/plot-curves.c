@@ -52,6 +52,14 @@ static struct tool t = {.name = "plot-curves",
 static double mark[MARKS], mean[MARKS];
 static char said[MARKS][64];
 
+static int
+rising(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
 static void
 read_marks(void)
 {
@@ -61,6 +69,7 @@ read_marks(void)
 			die("--mark %s: not one to %d numbers", marks, MARKS);
 		plot.nmark++;
 	}
+	qsort(mark, plot.nmark, sizeof *mark, rising);
 }
 
 static void
