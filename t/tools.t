@@ -6,6 +6,7 @@
 trace-gen --rows 3 --layers 1 --experts 8 --tokens -o small
 expert-load small | place-replicate --mesh 2x4 --slots 16 |
 	place-init --mesh 2x4 --slots 16 --trace small -o place
+expert-load -o count small
 : >empty
 mkdir dir
 for path in "$BUILD"/bin/*; do
@@ -24,6 +25,7 @@ for path in "$BUILD"/bin/*; do
 	trace-merge) stdin=- ;;
 	trace-cmp) extra=small stdin=- ;;
 	trace-split) extra='-n 2 -o p-' ;;
+	plot-grid) extra='--script --count count' ;;
 	plot-*) extra='--script' ;;
 	place-eval) extra='-p place' ;;
 	place-init) extra='--trace small' ;;

@@ -33,6 +33,28 @@ place_init(struct place *p, uint32_t rows, uint32_t cols, uint32_t experts, cons
 }
 
 int
+place_consecutive(struct place *p, uint32_t rows, uint32_t cols, uint32_t experts, uint32_t shared)
+{
+	uint32_t n = rows * cols, *copies = calloc((size_t)experts + shared + 1, sizeof *copies);
+	int r;
+
+	if (!copies)
+		return TR_ENOMEM;
+	for (uint32_t e = 0; e < experts + shared; e++)
+		copies[e] = e < experts ? 1 : n;
+	r = place_init(p, rows, cols, experts + shared, copies);
+	free(copies);
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < p->n; i++) {
+		uint32_t e = p->expert[i];
+
+		p->dev[i] = (uint16_t)(e < experts ? (uint64_t)e * n / experts : i - p->first[e]);
+	}
+	return 0;
+}
+
+int
 place_copy(struct place *to, const struct place *from)
 {
 	uint32_t *copies = malloc((from->experts + 1) * sizeof *copies);

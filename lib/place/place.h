@@ -22,6 +22,10 @@ struct place {
 /* Copies [experts] of each expert, none of them placed: 0 or TR_ENOMEM. */
 int place_init(struct place *p, uint32_t rows, uint32_t cols, uint32_t experts,
 	       const uint32_t *copies);
+/* The routed experts one after the other, as many on each device, and a copy of each
+ * shared one on all: 0 or TR_ENOMEM. */
+int place_consecutive(struct place *p, uint32_t rows, uint32_t cols, uint32_t experts,
+		      uint32_t shared);
 int place_copy(struct place *to, const struct place *from);
 void place_free(struct place *p);
 

@@ -132,18 +132,34 @@ start(int in, int out, int err, pid_t *pid)
 }
 
 static int
-copy(int fd, struct sink *out)
+copy(int fd, struct gp *to)
 {
-	char buf[65536];
 	ssize_t n;
 
-	while ((n = read(fd, buf, sizeof buf)) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 || sink_put(out, buf, (size_t)n) < 0)
-			return -1;
+	do {
+		if (room(to, 65536) < 0)
+			return GP_NOMEM;
+		n = read(fd, to->text + to->n, 65536);
+		to->n += n > 0 ? (size_t)n : 0;
+	} while (n > 0 || (n < 0 && errno == EINTR));
+	return n < 0 ? GP_BROKEN : 0;
+}
+
+/* The time of its making out of a PDF, which cairo before 1.17 writes in spite of
+ * SOURCE_DATE_EPOCH: the same picture is the same bytes. */
+static void
+undate(struct gp *picture)
+{
+	static const char key[] = "/CreationDate (D:", never[] = "19700101000000";
+	char *p = picture->text, *end = p + picture->n;
+
+	if (picture->n < 4 || memcmp(p, "%PDF", 4) != 0)
+		return;
+	while ((p = memmem(p, (size_t)(end - p), key, sizeof key - 1))) {
+		p += sizeof key - 1;
+		if ((size_t)(end - p) >= sizeof never - 1)
+			memcpy(p, never, sizeof never - 1);
 	}
-	return 0;
 }
 
 /* The line that says what is wrong: "line 3: undefined variable: x". */
@@ -166,6 +182,7 @@ int
 gp_run(const struct gp *g, struct sink *out, char err[GP_ERR])
 {
 	int in = -1, says = -1, fd[2] = {-1, -1}, r = GP_BROKEN, status = 0, e;
+	struct gp picture = {0};
 	pid_t pid;
 
 	if (g->nomem)
@@ -181,7 +198,7 @@ gp_run(const struct gp *g, struct sink *out, char err[GP_ERR])
 	}
 	close(fd[1]);
 	fd[1] = -1;
-	r = copy(fd[0], out) < 0 ? GP_BROKEN : 0;
+	r = copy(fd[0], &picture);
 	e = errno;
 	close(fd[0]); /* so that it ends if we stopped early */
 	fd[0] = -1;
@@ -192,8 +209,12 @@ gp_run(const struct gp *g, struct sink *out, char err[GP_ERR])
 		r = GP_FAILED;
 	}
 	errno = e;
+	undate(&picture);
+	if (!r && sink_put(out, picture.text, picture.n) < 0)
+		r = GP_BROKEN;
 out:
 	e = errno;
+	gp_free(&picture);
 	for (int i = 0; i < 2; i++)
 		if (fd[i] >= 0)
 			close(fd[i]);

@@ -13,6 +13,8 @@ picture_start(struct picture *p, struct tool *t)
 	uint64_t w, h;
 
 	p->sheet.title = p->title;
+	if (p->text)
+		return;
 	if ((p->sheet.format = sheet_format(t->output)) < 0)
 		die("%s: no picture that is known: .svg, .png or .pdf", t->output);
 	if (!t->output && !p->script && tool_tty(1))

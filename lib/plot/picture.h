@@ -11,7 +11,7 @@
 
 struct picture {
 	const char *title, *size;
-	int script;
+	int script, text; /* what is written instead */
 	struct sheet sheet;
 };
 

@@ -72,23 +72,24 @@ sheet_begin(struct gp *g, struct sheet *s, size_t n, double pw, double ph)
 	double top = s->title ? TITLE : 4, side = LABEL + EDGE + (double)s->right;
 
 	s->n = n;
-	s->left = TICKS;
+	s->left = TICKS + s->wide;
 	s->over = HEAD;
 	/* about as wide as high */
-	s->columns = (size_t)ceil(sqrt((double)n * (ph + HEAD + TICKS) / (pw + TICKS + GAP)) - 0.3);
+	s->columns =
+		(size_t)ceil(sqrt((double)n * (ph + HEAD + TICKS) / (pw + s->left + GAP)) - 0.3);
 	if (s->columns < 1)
 		s->columns = 1;
 	if (s->columns > n)
 		s->columns = n;
 	s->rows = (n + s->columns - 1) / s->columns;
 	if (!s->w)
-		s->w = (unsigned long)(side + (double)s->columns * (TICKS + pw + GAP));
+		s->w = (unsigned long)(side + (double)s->columns * (s->left + pw + GAP));
 	if (!s->h)
 		s->h = (unsigned long)(top + LABEL + EDGE / 2 +
 				       (double)s->rows * (HEAD + ph + TICKS));
 	s->cw = ((double)s->w - side) / (double)s->columns;
 	s->ch = ((double)s->h - top - LABEL - EDGE / 2) / (double)s->rows;
-	s->pw = s->cw > TICKS + GAP + 8 ? s->cw - TICKS - GAP : 8;
+	s->pw = s->cw > s->left + GAP + 8 ? s->cw - s->left - GAP : 8;
 	s->ph = s->ch > HEAD + TICKS + 8 ? s->ch - HEAD - TICKS : 8;
 	terminal(g, s);
 	gp_printf(

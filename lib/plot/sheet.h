@@ -11,6 +11,7 @@ struct sheet {
 	int format;          /* SHEET_... */
 	unsigned long w, h;  /* of the whole, pixels; 0: what the panels need */
 	unsigned long right; /* free at the right of the panels, pixels */
+	double wide;         /* what ticks at the left need above the usual, pixels */
 
 	/* set by sheet_begin */
 	size_t n, columns, rows;
