@@ -30,7 +30,7 @@ static const struct key system_keys[] = {
 	{"shared_copies", U64, AT(shared_copies), 0, 65534, NULL},
 	{"slots", U64, AT(slots), 1, 1 << 24, NULL},
 	{"routing_strategy", WORD, AT(routing), 0, 0,
-	 "balanced-replicas|least-loaded|round-robin|nearest"},
+	 "balanced-replicas|least-loaded|round-robin|nearest|reroute"},
 	{"capacity_factor", F64, AT(factor), 1e-9, 1e9, NULL},
 	{"objective", WORD, AT(objective), 0, 0, "mean|p95|p99"},
 	{"origin_mode", WORD, AT(origin), 0, 0, "average-rows|round-robin|random"},
@@ -41,6 +41,13 @@ static const struct key system_keys[] = {
 	{"combine", NUMBERS, AT(combine), 0, 4, NULL},
 	{"block_us", F64, AT(block_us), 0, 1e9, NULL},
 	{"block_tokens", U64, AT(block_tokens), 1, 1 << 20, NULL},
+	{"latency", TEXT, AT(latency), 0, 1024, NULL},
+	{"combine_latency", TEXT, AT(combine_latency), 0, 1024, NULL},
+	{"rank_cost", TEXT, AT(rank_cost), 0, 1024, NULL},
+	{"cost", WORD, AT(cost), 0, 0, "linear|simple"},
+	{"alpha", F64, AT(simple[0]), 0, 1e9, NULL},
+	{"beta", F64, AT(simple[1]), 0, 1e9, NULL},
+	{"gamma", F64, AT(simple[2]), 0, 1e9, NULL},
 };
 
 static const struct key init_keys[] = {
@@ -76,6 +83,7 @@ config_default(struct config *c)
 	c->factor = 2;
 	c->dispatch[0] = c->combine[0] = NAN;
 	c->block_us = 118;
+	c->simple[0] = c->simple[1] = c->simple[2] = 1;
 	c->block_tokens = 32;
 	c->hot_axis = AXIS_COL;
 	c->top_n = 32;

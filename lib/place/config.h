@@ -27,6 +27,9 @@ struct config {
 	double factor, dispatch[4], combine[4], block_us; /* dispatch[0] NaN: fitted to rows */
 	uint64_t block_tokens, max_records, max_seq_len;
 	double fast_test_pct;
+	uint64_t cost;                                              /* enum cost_kind */
+	double simple[3];                                           /* alpha, beta, gamma */
+	char latency[1024], combine_latency[1024], rank_cost[1024]; /* files of numbers */
 	/* initial placement */
 	uint64_t strategy, axis, hot_axis, top_n; /* enums of init.h */
 	char spread[32];

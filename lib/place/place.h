@@ -49,9 +49,12 @@ struct tokens {
 	uint16_t *pick;   /* [npick] experts, shared ones at the end of each token */
 	uint16_t *origin; /* [ntoken] mesh row where it lives; PLACE_NONE: not told */
 	uint64_t *count;  /* [experts] picks of each */
+	uint16_t *order;  /* [ntoken][routed] experts by falling score; NULL unless scores */
+	uint32_t routed;  /* experts that are not shared, where there is order */
 	uint32_t experts; /* shared included */
+	int scores;       /* the caller's: read them from logits */
 	int repeats;      /* some token names an expert twice */
-	size_t captoken, cappick, capbatch;
+	size_t captoken, cappick, capbatch, caporder;
 	uint64_t number; /* of the last batch */
 };
 
@@ -59,7 +62,8 @@ int tokens_init(struct tokens *t, uint32_t experts); /* 0 or TR_ENOMEM */
 void tokens_free(struct tokens *t);
 /* Append the rows of a route frame (its ids, and origin where it has it); frames of one
  * batch follow each other.  shared: experts - shared .. experts - 1 are added to
- * each token that lacks them.  max: rows of a batch to take, 0 all.  0 or TR_E.... */
+ * each token that lacks them.  max: rows of a batch to take, 0 all.  0 or TR_E...; TR_EUSE:
+ * scores are wanted and f has no logits of that many experts. */
 int tokens_add(struct tokens *t, const struct tr_frame *f, uint32_t shared, uint64_t max);
 /* Of each batch keep max(1, floor(share of its tokens)), drawn without replacement
  * by (seed, batch, token), in their order. */

@@ -156,8 +156,8 @@ latency(const struct search *s, double dispatch, double combine, uint32_t blocks
 static int
 may_be_fast(const struct place *p, const struct tokens *t, const struct cost_model *m)
 {
-	if (p->cols > 8 || p->rows > 31 || p->rows * p->cols > 255 || t->repeats ||
-	    (m->routing != ROUTE_BALANCED && m->routing != ROUTE_ROBIN))
+	if (p->cols > 8 || p->rows > 31 || p->rows * p->cols > 255 || t->repeats || m->distance ||
+	    m->kind != COST_LINEAR || (m->routing != ROUTE_BALANCED && m->routing != ROUTE_ROBIN))
 		return 0;
 	for (size_t k = 0; k < t->ntoken; k++)
 		if (t->first[k + 1] - t->first[k] >= LANES ||

@@ -6,6 +6,7 @@
 #include "num.h"
 #include "setup.h"
 #include "size.h"
+#include "table.h"
 
 /* A JSONC file by one of config.h's readers. */
 static void
@@ -39,6 +40,105 @@ read_mesh(struct setup *s)
 		die("--mesh %s: not ROWSxCOLS", s->mesh);
 }
 
+/* ---- the model ---- */
+
+static struct table
+read_table(const char *file, size_t cols)
+{
+	struct tool_file m;
+	struct table t;
+	char err[TABLE_ERR];
+
+	tool_slurp(&m, file);
+	if (table_read((const char *)m.p, m.n, &t, err) < 0)
+		die("%s:%s", m.name, err);
+	if (cols && t.cols != cols)
+		die("%s: lines of %zu numbers, not of %zu", m.name, t.cols, cols);
+	tool_unslurp(&m);
+	return t;
+}
+
+static void
+fit(const char *file, double abcd[4])
+{
+	struct table t = read_table(file, 3);
+	double *x = xcalloc(3 * t.rows, sizeof *x);
+
+	for (size_t i = 0; i < 3 * t.rows; i++)
+		x[i % 3 * t.rows + i / 3] = t.v[i];
+	if (cost_fit_points(x, x + t.rows, x + 2 * t.rows, t.rows, abcd) < 0)
+		die("%s: these points do not tell what a column and what a hop cost", file);
+	free(x);
+	free(t.v);
+}
+
+/* From a mesh row to a device, in us: a token of a row is at each of its devices alike. */
+static void
+read_ranks(struct setup *s, const char *file)
+{
+	size_t rows = s->c.rows, cols = s->c.cols, n = rows * cols;
+	struct table t = read_table(file, 0);
+	double *d = xcalloc(rows * n, sizeof *d);
+
+	if (t.rows != t.cols || (t.rows != rows && t.rows != n))
+		die("%s: %zu x %zu numbers, not one for each pair of the %zu rows or of the %zu "
+		    "devices",
+		    file, t.rows, t.cols, rows, n);
+	for (size_t r = 0; r < rows; r++)
+		for (size_t to = 0; to < n; to++)
+			for (size_t c = 0; c < cols; c++)
+				d[r * n + to] +=
+					t.rows == n ? t.v[(r * cols + c) * n + to] / (double)cols
+						    : t.v[r * rows + to / cols] / (double)cols;
+	for (size_t i = 0; i < rows * n; i++)
+		if (d[i] < 0)
+			die("%s: a cost below 0", file);
+	s->model.distance = d;
+	free(t.v);
+}
+
+/* The option, else what -c says, else NULL. */
+static const char *
+file_of(const char *option, const char *key)
+{
+	return option ? option : *key ? key : NULL;
+}
+
+void
+setup_model(struct setup *s, uint64_t seed)
+{
+	const char *latency = file_of(s->latency, s->c.latency);
+	const char *combine = file_of(s->combine_latency, s->c.combine_latency);
+	const char *ranks = file_of(s->rank_cost, s->c.rank_cost);
+	struct cost_model *m = &s->model;
+
+	free((void *)m->distance);
+	memset(m, 0, sizeof *m);
+	m->routing = (enum cost_routing)s->c.routing;
+	m->factor = s->c.factor;
+	m->origin = (enum cost_origin)s->c.origin;
+	m->seed = seed;
+	m->block = s->c.block_us;
+	m->block_tokens = (uint32_t)s->c.block_tokens;
+	m->kind = (enum cost_kind)s->c.cost;
+	memcpy(m->simple, s->c.simple, sizeof m->simple);
+	cost_fit((uint32_t)s->c.rows, m->dispatch);
+	if (ranks) { /* the matrix is in us: half of the mean pick's, half of the slowest's */
+		read_ranks(s, ranks);
+		m->dispatch[0] = 0;
+		m->dispatch[2] = m->dispatch[3] = 0.5;
+	}
+	if (latency)
+		fit(latency, m->dispatch);
+	if (!isnan(s->c.dispatch[0]))
+		memcpy(m->dispatch, s->c.dispatch, sizeof m->dispatch);
+	memcpy(m->combine, m->dispatch, sizeof m->combine);
+	if (combine)
+		fit(combine, m->combine);
+	if (!isnan(s->c.combine[0]))
+		memcpy(m->combine, s->c.combine, sizeof m->combine);
+}
+
 void
 setup_start(struct setup *s, struct tool *t)
 {
@@ -63,18 +163,10 @@ setup_start(struct setup *s, struct tool *t)
 		    (unsigned long long)s->c.cols);
 	if (s->layers.n == 0 && s->c.layer != TR_NONE && tr_list_add(&s->layers, s->c.layer) < 0)
 		die("no memory");
-	s->model.routing = (enum cost_routing)s->c.routing;
-	s->model.factor = s->c.factor;
-	s->model.origin = (enum cost_origin)s->c.origin;
-	s->model.seed = t->seed;
-	s->model.block = s->c.block_us;
-	s->model.block_tokens = (uint32_t)s->c.block_tokens;
-	cost_fit((uint32_t)s->c.rows, s->model.dispatch);
-	if (!isnan(s->c.dispatch[0]))
-		memcpy(s->model.dispatch, s->c.dispatch, sizeof s->model.dispatch);
-	memcpy(s->model.combine, s->model.dispatch, sizeof s->model.combine);
-	if (!isnan(s->c.combine[0]))
-		memcpy(s->model.combine, s->c.combine, sizeof s->model.combine);
+	s->c.cost = s->cost >= 0 ? (uint64_t)s->cost : s->c.cost;
+	s->model.routing = (enum cost_routing)s->c.routing; /* says what of a trace is read */
+	if (!s->late)
+		setup_model(s, t->seed);
 }
 
 int
@@ -107,6 +199,7 @@ tokens_of(struct setup *s, struct setup_layer **l, size_t *n, uint64_t layer)
 	(*l)[*n].layer = layer;
 	if (tokens_init(&(*l)[*n].tokens, (uint32_t)(s->c.experts + s->c.shared)) < 0)
 		die("no memory");
+	(*l)[*n].tokens.scores = s->model.routing == ROUTE_REROUTE;
 	return &(*l)[(*n)++].tokens;
 }
 
@@ -140,6 +233,8 @@ setup_trace(struct setup *s, struct tool *t, char **files, int n, struct setup_l
 		r = tokens_add(tokens, &f, (uint32_t)s->c.shared, s->c.max_seq_len);
 		if (r == TR_ENOMEM)
 			die("no memory");
+		if (r == TR_EUSE)
+			tr_fail(in, &f, r, "routing reroute needs logits of all routed experts");
 		if (r == TR_ECOLS)
 			tr_fail(in, &f, r, "@route has no ids, or origin is no number");
 		if (r < 0)

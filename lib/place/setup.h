@@ -13,17 +13,20 @@ struct setup {
 	/* the command line's; {SETUP_NONE} at first */
 	const char *system, *init, *search, *mesh;
 	uint64_t experts, shared, slots, max_records, max_seq_len;
-	int routing, objective, origin;
+	int routing, objective, origin, cost;
+	const char *latency, *combine_latency, *rank_cost;
 	double factor;
+	int late; /* the placement tells the mesh: setup_model comes after it */
 	struct tr_list layers;
 	/* filled by setup_start */
 	struct config c; /* experts 0: not told, the trace says */
 	struct cost_model model;
 };
 
-#define SETUP_NONE                                                                       \
-	.experts = TR_NONE, .shared = TR_NONE, .slots = TR_NONE, .max_records = TR_NONE, \
-	.max_seq_len = TR_NONE, .routing = -1, .objective = -1, .origin = -1, .factor = -1
+#define SETUP_NONE                                                                        \
+	.experts = TR_NONE, .shared = TR_NONE, .slots = TR_NONE, .max_records = TR_NONE,  \
+	.max_seq_len = TR_NONE, .routing = -1, .objective = -1, .origin = -1, .cost = -1, \
+	.factor = -1
 
 #define SETUP_OPTS(s)                                                                               \
 	{'c', "config", "FILE", OPT_STR, &(s).system, "the system (JSONC)", 0, 0},                  \
@@ -38,13 +41,31 @@ struct setup {
 #define SETUP_COST_OPTS(s)                                                                          \
 	{0,                                                                                         \
 	 "routing",                                                                                 \
-	 "balanced-replicas|least-loaded|round-robin|nearest",                                      \
+	 "balanced-replicas|least-loaded|round-robin|nearest|reroute",                              \
 	 OPT_WORD,                                                                                  \
 	 &(s).routing,                                                                              \
 	 "which copy a pick goes to",                                                               \
 	 0,                                                                                         \
 	 0},                                                                                        \
 		{0, "factor", "X", OPT_F64, &(s).factor, "capacity factor (2)", 0, 0},              \
+		{0, "cost", "linear|simple", OPT_WORD, &(s).cost, "the model (linear)", 0, 0},      \
+		{0, "latency", "FILE", OPT_STR, &(s).latency, "measured hops, columns, us", 0, 0},  \
+		{0,                                                                                 \
+		 "combine-latency",                                                                 \
+		 "FILE",                                                                            \
+		 OPT_STR,                                                                           \
+		 &(s).combine_latency,                                                              \
+		 "the same of combine: hops, devices, us",                                          \
+		 0,                                                                                 \
+		 0},                                                                                \
+		{0,                                                                                 \
+		 "rank-cost",                                                                       \
+		 "FILE",                                                                            \
+		 OPT_STR,                                                                           \
+		 &(s).rank_cost,                                                                    \
+		 "us from rank to rank, instead of hops",                                           \
+		 0,                                                                                 \
+		 0},                                                                                \
 		{0, "objective", "mean|p95|p99", OPT_WORD, &(s).objective, "what is made small", 0, \
 		 0},                                                                                \
 		{0,                                                                                 \
@@ -62,6 +83,8 @@ struct setup {
 	}
 
 void setup_start(struct setup *s, struct tool *t);
+/* The cost model, for the mesh of s->c; setup_start calls it unless s->late. */
+void setup_model(struct setup *s, uint64_t seed);
 /* Is that layer asked for? */
 int setup_has(const struct setup *s, uint64_t layer);
 /* Copies that a device takes. */

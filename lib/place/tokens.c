@@ -23,6 +23,7 @@ tokens_free(struct tokens *t)
 	free(t->pick);
 	free(t->origin);
 	free(t->count);
+	free(t->order);
 	memset(t, 0, sizeof *t);
 }
 
@@ -88,6 +89,63 @@ add_row(struct tokens *t, const struct tr_ids *ids, uint64_t row, uint32_t share
 	t->first[++t->ntoken] = t->npick;
 }
 
+struct score {
+	float v;
+	uint16_t expert;
+};
+
+/* Falling; of equals, and of those that are no numbers, the lowest expert first. */
+static int
+by_score(const void *a, const void *b)
+{
+	const struct score *x = a, *y = b;
+	int nx = x->v != x->v, ny = y->v != y->v;
+
+	if (nx != ny)
+		return nx - ny;
+	if (!nx && x->v != y->v)
+		return x->v < y->v ? 1 : -1;
+	return (x->expert > y->expert) - (x->expert < y->expert);
+}
+
+static int
+add_order(struct tokens *t, const struct tr_frame *f, uint64_t rows)
+{
+	uint32_t n = t->routed;
+	size_t need = (t->ntoken + rows) * n;
+	struct score *score;
+	struct tr_col c;
+	float *v;
+	int r = tr_col(f, "logits", &c);
+
+	if (r <= 0)
+		return r < 0 ? r : TR_EUSE;
+	if (c.width != n)
+		return TR_EUSE;
+	if (need > t->caporder) {
+		void *p = realloc(t->order, 2 * need * sizeof *t->order);
+
+		if (!p)
+			return TR_ENOMEM;
+		t->order = p;
+		t->caporder = 2 * need;
+	}
+	score = malloc(n * sizeof *score);
+	v = malloc(n * sizeof *v);
+	r = score && v ? 0 : TR_ENOMEM;
+	for (uint64_t i = 0; i < rows && !r; i++) {
+		r = col_f32(&c, i * n, n, v);
+		for (uint32_t e = 0; e < n; e++)
+			score[e] = (struct score){v[e], (uint16_t)e};
+		qsort(score, n, sizeof *score, by_score);
+		for (uint32_t e = 0; e < n; e++)
+			t->order[(t->ntoken + i) * n + e] = score[e].expert;
+	}
+	free(score);
+	free(v);
+	return r;
+}
+
 int
 tokens_add(struct tokens *t, const struct tr_frame *f, uint32_t shared, uint64_t max)
 {
@@ -110,6 +168,9 @@ tokens_add(struct tokens *t, const struct tr_frame *f, uint32_t shared, uint64_t
 		rows = MIN(rows, max - MIN(have, max));
 	if (room(t, rows, rows * (ids.k + shared)) < 0)
 		return TR_ENOMEM;
+	t->routed = t->experts - shared;
+	if (t->scores && (r = add_order(t, f, rows)) < 0)
+		return r;
 	if (new) {
 		t->batch[t->nbatch++] = t->ntoken;
 		t->number = batch;
@@ -150,6 +211,10 @@ tokens_sample(struct tokens *t, double share, uint64_t seed)
 			for (size_t k = 0; k < len; k++)
 				t->count[t->pick[pick + k]]++;
 			t->origin[token] = t->origin[from + i];
+			if (t->order)
+				memmove(t->order + token * t->routed,
+					t->order + (from + i) * t->routed,
+					t->routed * sizeof *t->order);
 			t->first[token++] = pick;
 			pick += len;
 		}

@@ -1,0 +1,101 @@
+#!/bin/sh
+# place-eval beyond the reference: models measured and simple, rerouting, traffic, bounds, before and after.
+. "${0%/*}/lib.sh"
+py=$(command -v python3 || command -v /usr/bin/python3) || skip 'no python3'
+cat >t.jsonl <<'E'
+{"layer": 0, "batch_id": 0, "origin_rows": [0, 0, 1, 1, 2, 3], "topk_experts": [[0, 1], [0, 2], [0, 3], [1, 0], [4, 5], [0, 5]]}
+{"layer": 0, "batch_id": 1, "origin_rows": [3, 2, 1, 0], "topk_experts": [[0, 1], [2, 3], [1, 4], [0, 5]]}
+{"layer": 1, "batch_id": 0, "origin_rows": [0, 1], "topk_experts": [[5, 4], [3, 2]]}
+E
+jsonl2trace --experts 6 -o t t.jsonl
+system='"rows": 4, "cols": 2, "experts": 6, "num_shared_experts": 0, "slots": 8'
+printf '{%s, "capacity_factor": 1.0}' "$system" >s.jsonc
+expert-load t | place-replicate -c s.jsonc --policy one-each | place-init -c s.jsonc --trace t -o p
+field() { # TABLE COLUMN ARGS: by name
+	table=$1 column=$2
+	shift 2
+	place-eval -t "$@" | awk -F'\t' -v t="$table" -v c="$column" '
+		/^#/ { for (i in at) delete at[i]; sub(/^# /, ""); for (i = 1; i <= NF; i++) at[$i] = i; next }
+		$1 == t { print $at[c] }'
+}
+
+# By hand: instances 0 .. 7 on devices 0 5 2 7 6 1 4 3, of each expert the least loaded.
+cat >by_hand.py <<'E'
+import json
+dev = {0: [0, 5], 1: [2, 7], 2: [6], 3: [1], 4: [4], 5: [3]}
+most = cross = queue = 0
+for line in list(open('t.jsonl'))[:2]:
+    r, load, over = json.loads(line), [0] * 8, [0] * 4
+    used = {}
+    for o, picks in zip(r['origin_rows'], r['topk_experts']):
+        for e in picks:
+            d = min(dev[e], key=lambda d: (used.get((e, d), 0), d))
+            used[e, d] = used.get((e, d), 0) + 1
+            load[d] += 1
+            for row in {o, d // 2} if o != d // 2 else ():
+                over[row] += 1
+    mean = sum(load) / 8
+    most += max(load) / 2
+    cross += max(over) / 2
+    queue += sum(max(x - mean, 0) for x in load) / 8 / 2
+print('%.9f %.9f %.9f' % (3 * most, 2 * cross, 0.5 * queue))
+E
+printf '{%s, "layer": 0, "cost": "simple", "alpha": 3, "beta": 2, "gamma": 0.5}' "$system" >simple.jsonc
+is 'the simple model: fullest device, busiest row, queues' "$($py by_hand.py)" sh -c \
+	"place-eval -c simple.jsonc -p p t -t | awk '\$1 == \"cost\" { printf \"%.9f %.9f %.9f\n\", \$8, \$7, \$9 }'"
+is 'an option beats the file' 299.008 sh -c \
+	"place-eval -c simple.jsonc --cost linear --factor 1 -p p t -t | awk '\$1 == \"cost\" { printf \"%.3f\", \$4 }'"
+
+# A measured table: the points of the reference's own fit give its coefficients.
+awk 'BEGIN { n = split("26.868 96.183 33.005 36.073 39.141 42.209 45.277 48.345 55.258 66.713 78.169 89.624 101.079 112.535 123.990 135.445 88.238 96.183 104.129 112.074 120.020 127.965 135.911 143.856", t, " ")
+	print "hops columns us"
+	for (i = 0; i < n; i++) print (i < 8 ? 0 : i < 16 ? 1.5 : 2), i % 8 + 1, t[i + 1] }' >points
+is 'coefficients fitted to a table' "$(field cost mean -c s.jsonc -p p t)" field cost mean -c s.jsonc --latency points -p p t
+fails 2 'a table that does not tell' "printf '0 1 5\n0 1 6\n' >q; place-eval -c s.jsonc --latency q -p p t" 'q: these points do not tell'
+fails 2 'a table with a word' "printf '0 1 5\n0,x,6\n' >q; place-eval -c s.jsonc --latency q -p p t" 'q:2:3: "x" is no number'
+fails 2 'a table with a line too short' "printf '0 1 5\n0 1\n' >q; place-eval -c s.jsonc --latency q -p p t" 'q:2:1: 2 numbers'
+
+# Ranks: the ring as a matrix of what its hops take, by rows and by devices.
+ring() { # RANKS COLUMNS
+	awk -v n="$1" -v per="$2" 'BEGIN { for (a = 0; a < n; a++) { for (b = 0; b < n; b++) {
+		d = int(a / per) - int(b / per); d = d < 0 ? -d : d; d = d < 4 - d ? d : 4 - d
+		printf "%s%.12f", b ? "," : "", 2 * 17.297110576923 * d } print "" } }'
+}
+ring 4 1 >rows
+ring 8 2 >ranks
+printf '{%s, "capacity_factor": 1.0, "dispatch": [0, 6.175222222222, 17.297110576923, 17.297110576923]}' "$system" >hops.jsonc
+want=$(field cost mean -c hops.jsonc -p p t | cut -c 1-12)
+for m in rows ranks; do
+	is "a matrix of $m" "$want" sh -c "place-eval -c s.jsonc --rank-cost $m -p p t -t | awk -F'\t' '\$1 == \"cost\" { print \$4 }' | cut -c 1-12"
+done
+ok 'a search by a matrix' place-anneal -c s.jsonc --rank-cost rows -p p --trace t --iters 50 -o best
+fails 2 'a matrix of something else' 'head -n 3 rows >q; place-eval -c s.jsonc --rank-cost q -p p t' 'q: 3 x 4 numbers'
+
+# Rerouting (placement.md 6.4, the next rank behind the chosen expert): [0,2] [0,2] [1,3] [3,1].
+$py - >r <<'E'
+import struct, sys
+s = [[.9, .8, .1], [.7, .6, .5], [.9, .2, .1], [.3, .2, .9]]
+b = bytes([0, 1, 0, 1, 0, 1, 2, 0]).ljust(64, b'\0') + b''.join(struct.pack('<3f', *x) for x in s)
+sys.stdout.buffer.write(b'@trace v=1 layers=1 experts=3 topk=2\n'
+    b'@route batch=0 layer=0 rows=4 cols=ids:u8:2,logits:f32:3 bytes=%d\n' % len(b) + b + b'\n@end frames=1\n')
+E
+printf '{"0": [0, 1], "1": [2], "2": [3]}' | place-conv --mesh 4x1 --experts 3 --shared 0 --slots 4 --from placement.json -o q4
+loads() { # RULE: picks of each device, then rerouted and dropped
+	place-eval --mesh 4x1 --experts 3 --shared 0 --slots 4 --factor 1 --origin round-robin --devices --routing "$1" -p q4 r -t | awk -F'\t' '
+		/^cost/ { r = $10 " " $11 } /^#/ { l = $NF == "over_mean" } !/^#/ && l { printf "%s ", $(NF - 1) } END { print r }'
+}
+is 'rerouted: two on each device, one to another expert' '2 2 2 2 1 0' loads reroute
+is 'unlike the copies of its own experts' '2 2 3 1  ' loads least-loaded
+fails 2 'rerouting without logits' 'place-eval -c s.jsonc --routing reroute -p p t' 'needs logits'
+
+is 'tokens sent from device to device are the devices of tokens' "$(field locality devices -l 0 -c s.jsonc -p p t | awk '{ print $1 * 10 }')" sh -c \
+	"place-eval -l 0 -c s.jsonc --traffic -p p t -t | awk -F'\t' '/^# / { t = /tokens/ } !/^#/ && t { n = split(\$NF, v, \",\"); for (i = 1; i <= n; i++) s += v[i] } END { print s }'"
+is 'nothing is cheaper than the bound' 0 sh -c "place-eval -c s.jsonc -p p t -t | awk '\$1 == \"bound\" && \$7 < 1 { bad++ } END { print bad + 0 }'"
+is 'the bound of compute: one block a device' 118 field bound compute -l 0 -c s.jsonc -p p t
+place-anneal -c s.jsonc -p p --trace t --iters 300 -o best
+is 'before and after' "$(field cost mean -l 0 -c s.jsonc -p p t) $(field cost mean -l 0 -c s.jsonc -p best t)" sh -c \
+	"place-eval -l 0 -c s.jsonc --before p -p best t -t | awk '\$1 == \"change\" { print \$3, \$4 }'"
+is 'nothing moved from itself' '0.0 0' sh -c "place-eval -l 0 -c s.jsonc --before p -p p t -t | awk '\$1 == \"change\" { printf \"%.1f %d\", \$5, \$6 }'"
+is 'ranks over layers' 1 sh -c "place-eval -c s.jsonc -p p t -t | grep -c ^balance-ranks"
+fails 2 'a hold-out and a before' 'place-eval -c s.jsonc --holdout 0.5 --before p -p p t' 'two questions'
+done_testing
