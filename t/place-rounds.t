@@ -46,6 +46,20 @@ done >costs
 grep '^ok\|^not' costs
 is 'the more may move, the less it costs' '' sh -c "grep '^[0-9]' costs | awk 'NR > 1 && \$1 > b { print b, \$1 } { b = \$1 }'"
 
+# Even again for counts that have drifted: within 1 % of a plan from nothing, a fifth of the copies at most.
+sys='--mesh 8x1 --experts 64 --shared 0 --slots 80'
+for part in 0-9 10-19; do trace-gen --layers 3 --rows 4096 --zipf 1 --domains 4 --drift 60 --batches 40 -b $part | expert-load -o n$part; done
+place-replicate $sys n0-9 | place-init -q $sys --strategy even --tries 1000 --count n0-9 -o even
+max() { place-eval -t --count n10-19 -p "$1" | awk '$1 == "balance" && $4 > x { x = $4 } END { print x }'; }
+place-anneal $sys -p even --count n10-19 -v -o again 2>said
+is 'no longer even, and even again' yes sh -c "awk -v a=$(max even) -v b=$(max again) 'BEGIN { print (a > 1.02 && b < 1.0102) ? \"yes\" : a \" \" b }'"
+is 'it says so, and few copies moved' '' sh -c "awk '{ if (\$7 > 1.01 * \$10 || \$11 > 0.2 * \$13) print }' said"
+is 'as many as differ' "$(awk '{ n += $11 } END { print n }' said)" sh -c 'for p in even again; do
+	trace-filter -t $p | grep -v "^#" | cut -f 1,4,5 | sort >$p.list; done; comm -13 even.list again.list | wc -l'
+place-anneal $sys -p even --count n10-19 --max-moves 1 -v -o again 2>said
+is 'no more than may' '' awk '$11 > 1' said
+fails 2 'counts and a trace' "place-anneal $sys -p even --count n10-19 --trace t" 'evenness alone'
+
 if command -v mpirun >/dev/null && [ -e "$B/moetrace-mpi.so" ] && [ -z "${ASAN_OPTIONS:-}" ]; then
 	run="mpirun --oversubscribe -np 3"
 	export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1

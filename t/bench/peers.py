@@ -109,7 +109,10 @@ elif job == "place":  # FILE.jsonl placement.json ROWS COLS E SHARED FACTOR A B 
     print(f"{sum(costs) / len(costs):.6f}")
 elif job == "lognormal":  # counts of 58 layers, as frames in JSON Lines
     import json
-    w = np.round(np.random.default_rng(0).lognormal(0, 1, (58, 256)) * 1e6).astype(np.int64)
+    w = np.random.default_rng(0).lognormal(0, 1, (58, 256))
+    if sys.argv[2:]:  # what they have drifted to
+        w *= np.random.default_rng(1).lognormal(0, float(sys.argv[2]), (58, 256))
+    w = np.round(w * 1e6).astype(np.int64)
     print(json.dumps({"kind": "trace", "v": 1, "layers": 58, "experts": 256, "topk": 8}))
     for layer, n in enumerate(w):
         print(json.dumps({"kind": "count", "layer": layer, "n_tokens": 1000000, "rows": 256, "cols": "n:u64", "n": n.tolist()}))

@@ -8,17 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../lib/place/replan.h"
 #include "../../lib/place/setup.h"
 #include "../../lib/place/state.h"
 #include "num.h"
 #include "size.h"
 
 static struct setup setup = {SETUP_NONE};
-static const char *placement, *trace, *curve, *checkpoint, *resume;
+static const char *placement, *trace, *curve, *checkpoint, *resume, *counts;
 static int kind = -1, keep_copies;
 static uint64_t temper, max_moves = TR_NONE;
 static struct ranks ranks;
-static double seconds, target, margin, holdout, every = 5;
+static double seconds, target, margin, holdout, every = 5, within = 0.01;
 static uint64_t iters, restarts = TR_NONE;
 
 static const struct opt opts[] = {
@@ -26,6 +27,10 @@ static const struct opt opts[] = {
 	SETUP_COST_OPTS(setup),
 	{'p', "place", "FILE", OPT_STR, &placement, "the placement to start from", 0, 0},
 	{0, "trace", "FILE", OPT_STR, &trace, "the routing to place for", 0, 0},
+	{0, "count", "FILE", OPT_STR, &counts,
+	 "loads to be even for again, by few moves, instead of a trace", 0, 0},
+	{0, "within", "X", OPT_F64, &within, "with --count: X above the best is even enough (0.01)",
+	 0, 0},
 	{0, "search", "FILE", OPT_STR, &setup.search, "a search of the simulator (JSONC)", 0, 0},
 	{0, "kind", "none|random|local|anneal|sequence", OPT_WORD, &kind, "the same by name", 0, 0},
 	{0, "time", "S", OPT_F64, &seconds, "seconds of search (10, unless --iters)", 0, 0},
@@ -279,11 +284,55 @@ rank_file(const char *file)
 	return p;
 }
 
+/* Of counts alone: even again, by few moves. */
+static int
+even_again(struct setup_place *place, size_t n)
+{
+	struct setup_layer *layer;
+	size_t nlayer = setup_counts(&setup, &t, counts, &layer), l = 0;
+	struct tr_frame f;
+
+	setup_head(&setup, place, n, &f);
+	tool_open(&t, &f);
+	for (size_t i = 0; i < n; i++) {
+		struct place *p = &place[i].place;
+		struct replan o = {.per_device = setup_per_device(&setup),
+				   .maxmoved =
+					   max_moves < PLACE_ALL ? (uint32_t)max_moves : PLACE_ALL,
+				   .within = within,
+				   .seed = t.seed};
+		char err[PLACE_ERR];
+		uint32_t doubles;
+
+		while (l < nlayer && layer[l].layer < place[i].layer)
+			l++;
+		if (l == nlayer || layer[l].layer != place[i].layer ||
+		    layer[l].tokens.experts != p->experts)
+			die("no counts of these experts for layer %llu",
+			    (unsigned long long)place[i].layer);
+		if (place_check(p, o.per_device, &doubles, err) < 0)
+			die("layer %llu: %s", (unsigned long long)place[i].layer, err);
+		if (replan(p, layer[l].tokens.count, &o) < 0)
+			die("no memory");
+		if (t.verbose)
+			warn("layer %llu: max over mean %.5f, from nothing %.5f; %u of %u copies "
+			     "moved",
+			     (unsigned long long)place[i].layer, o.reached, o.best, o.moved, p->n);
+		place_frame(p, place[i].layer, &f);
+		tool_put(&t, &f);
+	}
+	return tool_end(&t);
+}
+
 static void
 check_kind(void)
 {
 	uint64_t n = temper ? temper : restarts != TR_NONE ? restarts : 1;
 
+	if (counts && (trace || setup.search || kind >= 0 || temper || checkpoint || resume))
+		die("--count is for evenness alone: no trace, no search");
+	if (within < 0)
+		die("--within is not below 0");
 	if (setup.search || kind >= 0) {
 		if (temper || max_moves != TR_NONE || checkpoint || resume || ranks.size > 1)
 			die("--temper, --max-moves, --checkpoint, --resume and mpirun are for the "
@@ -340,6 +389,8 @@ main(int argc, char **argv)
 		die("a placement on %ux%u, the system is %llux%llu", place[0].place.rows,
 		    place[0].place.cols, (unsigned long long)setup.c.rows,
 		    (unsigned long long)setup.c.cols);
+	if (counts)
+		return even_again(place, nplace);
 	name = setup_trace_name(&setup, trace);
 	nlayer = setup_trace(&setup, &t, &name, 1, &layer);
 	plan = (struct plan){.model = &setup.model,
