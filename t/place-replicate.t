@@ -25,13 +25,33 @@ bad=
 while [ $s -le 20 ]; do
 	slots=$((16 + s * 3))
 	trace-gen --experts 16 -k 3 --rows 300 -s $s | expert-load -o l
-	for policy in minmax one-each split; do
+	for policy in minmax one-each split blocks; do
 		[ "$(place-replicate --mesh 4x4 --slots $slots --policy $policy l | trace-show | grep -vc @)" = $slots ] ||
 			bad="$bad $policy$s"
 	done
 	s=$((s + 1))
 done
 is 'all slots are used, 20 seeds' '' echo "$bad"
+# By blocks of 32 against all ways to give 8 slots to four experts: their blocks, sorted.
+py=$(command -v python3 || command -v /usr/bin/python3)
+cat >all.py <<'E'
+import itertools, sys
+n = [int(x) for x in sys.argv[1:5]]
+c = [int(x) for x in sys.argv[5:9]]
+f = lambda c: sorted((-(-(-(-x // k)) // 32) for x, k in zip(n, c)), reverse=True)
+best = min(f(w) for w in itertools.product(range(1, 6), repeat=4) if sum(w) <= 8)
+print('optimal' if f(c) == best else (f(c), best))
+E
+bad=
+for n in '500 90 33 32' '64 65 66 67' '1000 1 1 1' '128 128 128 96' '40 80 160 320' '96 64 64 33'; do
+	# shellcheck disable=SC2086
+	c=$(counts 1024 $n | jsonl2trace | place-replicate --slots 8 --mesh 4x2 --policy blocks | copies)
+	# shellcheck disable=SC2086
+	[ -z "$py" ] || [ "$($py all.py $n $c)" = optimal ] || bad="$bad/ $n: $c $($py all.py $n $c)"
+done
+is 'blocks: the optimum' '' echo "$bad"
+counts 10240 960 640 640 330 | jsonl2trace | place-replicate --slots 8 --mesh 4x2 --policy blocks | copies >got
+is 'counts are of ten batches, a copy more takes a block off' '3 2 2 1 ' cat got
 fails 2 'too few slots' 'place-replicate --slots 3 --mesh 2x2 c' '3 slots are too few for 4 experts'
 fails 2 'no counts' 'trace-gen | place-replicate' 'no counts'
 fails 2 'a bad system' "printf '{\n \"rows\": 0}' >s.jsonc; place-replicate -c s.jsonc c" 's.jsonc:2:10: rows: not a number'

@@ -1,7 +1,9 @@
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "replicate.h"
+#include "size.h"
 
 /* One each, or the shared ones' number; what is left of slots, <0: too few. */
 static int64_t
@@ -59,13 +61,10 @@ heavier(uint64_t count, uint32_t copies, uint64_t count2, uint32_t copies2)
 	return (unsigned __int128)count * copies2 > (unsigned __int128)count2 * copies;
 }
 
-int
-replicate_minmax(const uint64_t *count, uint32_t experts, uint32_t shared, uint32_t shared_copies,
-		 uint32_t slots, uint32_t *copies)
+/* left more copies for the first n experts. */
+static void
+level(const uint64_t *count, uint32_t n, int64_t left, uint32_t *copies)
 {
-	int64_t left = base(experts, shared, shared_copies, slots, copies);
-	uint32_t n = shared_copies ? experts - shared : experts;
-
 	for (; left > 0 && n; left--) {
 		uint32_t best = 0;
 
@@ -74,6 +73,64 @@ replicate_minmax(const uint64_t *count, uint32_t experts, uint32_t shared, uint3
 				best = e;
 		copies[best]++;
 	}
+}
+
+int
+replicate_minmax(const uint64_t *count, uint32_t experts, uint32_t shared, uint32_t shared_copies,
+		 uint32_t slots, uint32_t *copies)
+{
+	int64_t left = base(experts, shared, shared_copies, slots, copies);
+
+	level(count, shared_copies ? experts - shared : experts, left, copies);
+	return left < 0 ? -1 : 0;
+}
+
+/* Blocks of a copy of that many picks shared by so many copies, and the copies for so few. */
+static uint64_t
+blocks_of(double picks, uint32_t copies, uint32_t block)
+{
+	return (uint64_t)ceil(ceil(picks / copies) / block);
+}
+
+static uint32_t
+copies_for(double picks, uint64_t blocks, uint32_t block)
+{
+	return (uint32_t)MAX(ceil(picks / ((double)blocks * block)), 1);
+}
+
+int
+replicate_blocks(const uint64_t *count, uint32_t experts, uint32_t shared, uint32_t shared_copies,
+		 uint32_t slots, double batch, uint32_t block, uint32_t *copies)
+{
+	int64_t left = base(experts, shared, shared_copies, slots, copies);
+	uint32_t n = shared_copies ? experts - shared : experts;
+	uint64_t most = 0;
+
+	for (uint32_t e = 0; e < n && left >= 0; e++)
+		most = MAX(most, blocks_of((double)count[e] / batch, 1, block));
+	for (uint64_t at = most; at > 1 && left > 0; at--) {
+		for (;;) { /* of those that have so many, the one that needs the fewest copies */
+			uint32_t best = UINT32_MAX, need = 0;
+
+			for (uint32_t e = 0; e < n; e++) {
+				double picks = (double)count[e] / batch;
+				uint32_t more;
+
+				if (blocks_of(picks, copies[e], block) < at)
+					continue;
+				more = copies_for(picks, at - 1, block) - copies[e];
+				if (more <= left && (best == UINT32_MAX || more < need)) {
+					best = e;
+					need = more;
+				}
+			}
+			if (best == UINT32_MAX)
+				break;
+			copies[best] += need;
+			left -= need;
+		}
+	}
+	level(count, n, left, copies);
 	return left < 0 ? -1 : 0;
 }
 

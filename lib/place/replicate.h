@@ -18,6 +18,14 @@ int replicate_minmax(const uint64_t *count, uint32_t experts, uint32_t shared,
 int replicate_split(const uint64_t *count, uint32_t experts, uint32_t shared,
 		    uint32_t shared_copies, uint32_t slots, uint32_t *copies);
 
+/* By blocks: a copy with t tokens of a batch computes ceil(t / block) of them, load shared
+ * evenly.  The largest such number is the least that slots allow, then as few copies have it as
+ * can be, and so on downward; what is left goes as in minmax.  batch: batches over which count is,
+ * so that one has count / batch picks. */
+int replicate_blocks(const uint64_t *count, uint32_t experts, uint32_t shared,
+		     uint32_t shared_copies, uint32_t slots, double batch, uint32_t block,
+		     uint32_t *copies);
+
 /* The analysis tools' splitting: freq and original [n + slots], the first n given.
  * shared: index of an expert that is cut into `replicas` equal parts first, or
  * UINT32_MAX.  Returns the number of entries. */

@@ -9,18 +9,20 @@
 #include "../../lib/place/setup.h"
 #include "../../lib/stats/sum.h"
 
-enum { MINMAX, ONE_EACH, SPLIT };
+enum { MINMAX, ONE_EACH, SPLIT, BLOCKS };
 
 static struct setup setup = {SETUP_NONE};
-static uint64_t shared_copies = TR_NONE;
+static uint64_t shared_copies = TR_NONE, batch_tokens = 1024;
 static int policy = MINMAX;
 
 static const struct opt opts[] = {
 	SETUP_OPTS(setup),
-	{0, "policy", "minmax|one-each|split", OPT_WORD, &policy,
+	{0, "policy", "minmax|one-each|split|blocks", OPT_WORD, &policy,
 	 "who gets the further copies (minmax)", 0, 0},
 	{0, "shared-copies", "N", OPT_U64, &shared_copies,
 	 "copies of a shared expert, 0: like any other (16)", 0, 65534},
+	{0, "batch-tokens", "N", OPT_U64, &batch_tokens, "blocks: tokens of a batch (1024)", 1,
+	 1 << 30},
 	{0},
 };
 
@@ -29,6 +31,25 @@ static struct tool t = {.name = "place-replicate",
 			.what = "choose how many copies each expert gets",
 			.opts = opts,
 			.flags = TOOL_RESULT | TOOL_FOLD | TOOL_FORCE};
+
+static int
+choose(const uint64_t *count, uint32_t n, double batches, uint32_t *copies)
+{
+	uint32_t shared = (uint32_t)setup.c.shared, each = (uint32_t)setup.c.shared_copies;
+	uint32_t slots = (uint32_t)setup.c.slots, block = (uint32_t)setup.c.block_tokens;
+
+	switch (policy) {
+	case ONE_EACH:
+		return replicate_one_each(count, n, shared, each, slots, copies);
+	case SPLIT:
+		return replicate_split(count, n, shared, each, slots, copies);
+	case BLOCKS:
+		batches = batches > 0 ? batches : 1;
+		return replicate_blocks(count, n, shared, each, slots, batches, block, copies);
+	default:
+		return replicate_minmax(count, n, shared, each, slots, copies);
+	}
+}
 
 /* Counts of the routed experts, then of the shared ones, which every token picks. */
 static void
@@ -52,11 +73,7 @@ replicate(const struct tr_frame *f)
 	col_u64(&n, 0, experts, count);
 	for (uint64_t e = experts; e < total; e++)
 		count[e] = tokens;
-	r = (policy == MINMAX     ? replicate_minmax
-	     : policy == ONE_EACH ? replicate_one_each
-				  : replicate_split)(count, total, (uint32_t)setup.c.shared,
-						     (uint32_t)setup.c.shared_copies,
-						     (uint32_t)setup.c.slots, copies);
+	r = choose(count, total, (double)tokens / (double)batch_tokens, copies);
 	if (r < 0)
 		die("%llu slots are too few for %u experts, shared ones with %llu copies",
 		    (unsigned long long)setup.c.slots, total,
