@@ -39,7 +39,7 @@ void curve_cumulate(struct curve *c);
 double curve_at(const struct curve *c, double x);
 
 /* Name n curves by the tags that differ between them: "layer=3 chain=0".  The tag
- * "file" is told only where model and part do not tell the files apart. */
+ * "file" is told only where model, part and run do not tell the files apart. */
 void curve_names(struct curve *c, size_t n);
 
 #endif

@@ -110,7 +110,7 @@ put_keys(struct curve *c, const struct tr_frame *f)
 		    !strncmp(key, "max_", 4) || !strcmp(key, "row0"))
 			continue;
 		if (tr_text(f, key, val, sizeof val) > 0)
-			curve_tag(c, key, val, 0, !strcmp(key, "name"));
+			curve_tag(c, key, val, 0, !strcmp(key, "name") || !strcmp(key, "run"));
 	}
 }
 

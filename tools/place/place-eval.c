@@ -12,7 +12,7 @@
 #include "size.h"
 
 static struct setup setup = {SETUP_NONE, .late = 1};
-static const char *placement, *before, *counts;
+static const char *placement, *before, *counts, *name;
 static int devices, batches, traffic;
 static double holdout;
 
@@ -24,6 +24,7 @@ static const struct opt opts[] = {
 	{0, "count", "FILE", OPT_STR, &counts, "count frames: their balance alone", 0, 0},
 	{0, "holdout", "X", OPT_F64, &holdout, "the first X of the batches and the rest apart", 0,
 	 0},
+	{0, "name", "TEXT", OPT_STR, &name, "run=TEXT on each table, to tell runs apart", 0, 0},
 	{0, "devices", NULL, OPT_FLAG, &devices, "load of each device, too", 0, 0},
 	{0, "traffic", NULL, OPT_FLAG, &traffic, "tokens from device to device, too", 0, 0},
 	{0, "batches", NULL, OPT_FLAG, &batches, "cost of each batch, too", 0, 0},
@@ -43,14 +44,23 @@ put_f64(struct tr_frame *f, const char *name, const double *x)
 }
 
 static void
+table(struct tr_frame *f, const char *what, uint64_t layer)
+{
+	tr_new(f, "table");
+	tr_set(f, "name", what);
+	if (name)
+		tr_set(f, "run", name);
+	if (layer != TR_NONE)
+		tr_setu(f, "layer", layer);
+}
+
+static void
 put_cost(uint64_t layer, const char *part, const struct cost_result *r)
 {
 	struct tr_frame f;
 	uint64_t n = r->nbatch;
 
-	tr_new(&f, "table");
-	tr_set(&f, "name", "cost");
-	tr_setu(&f, "layer", layer);
+	table(&f, "cost", layer);
 	if (part)
 		tr_set(&f, "part", part);
 	tr_rows(&f, 1);
@@ -71,7 +81,7 @@ put_cost(uint64_t layer, const char *part, const struct cost_result *r)
 static void
 put_batches(uint64_t layer, const struct cost_result *r)
 {
-	static const char *const name[] = {"latency", "dispatch", "compute", "combine"};
+	static const char *const column[] = {"latency", "dispatch", "compute", "combine"};
 	size_t n = r->nbatch;
 	double *v = xcalloc(4 * n + 1, sizeof *v);
 	struct tr_frame f;
@@ -82,12 +92,10 @@ put_batches(uint64_t layer, const struct cost_result *r)
 		v[2 * n + b] = r->batch[b].compute;
 		v[3 * n + b] = r->batch[b].combine;
 	}
-	tr_new(&f, "table");
-	tr_set(&f, "name", "cost-batch");
-	tr_setu(&f, "layer", layer);
+	table(&f, "cost-batch", layer);
 	tr_rows(&f, n);
 	for (int i = 0; i < 4; i++)
-		tr_addcol(&f, name[i], TR_F64, 1, v + (size_t)i * n);
+		tr_addcol(&f, column[i], TR_F64, 1, v + (size_t)i * n);
 	tool_put(&t, &f);
 	free(v);
 }
@@ -126,15 +134,6 @@ put_balance(struct tr_frame *f, const struct even *e, const double *batch)
 	if (batch)
 		put_f64(f, "batch_balancedness", batch);
 	tool_put(&t, f);
-}
-
-static void
-table(struct tr_frame *f, const char *name, uint64_t layer)
-{
-	tr_new(f, "table");
-	tr_set(f, "name", name);
-	if (layer != TR_NONE)
-		tr_setu(f, "layer", layer);
 }
 
 static void
@@ -280,7 +279,7 @@ static void
 put_change(const struct setup_place *was, const struct setup_place *p, const struct cost_result *a,
 	   const struct cost_result *b)
 {
-	static const char *const name[] = {"before", "after", "saved_percent"};
+	static const char *const column[] = {"before", "after", "saved_percent"};
 	enum cost_objective o = (enum cost_objective)setup.c.objective;
 	double v[3] = {cost_objective(a, o), cost_objective(b, o)};
 	uint64_t away = moved(&was->place, &p->place), copies = p->place.n;
@@ -290,7 +289,7 @@ put_change(const struct setup_place *was, const struct setup_place *p, const str
 	table(&f, "change", p->layer);
 	tr_rows(&f, 1);
 	for (int i = 0; i < 3; i++)
-		put_f64(&f, name[i], &v[i]);
+		put_f64(&f, column[i], &v[i]);
 	tr_addcol(&f, "moved", TR_U64, 1, &away);
 	tr_addcol(&f, "copies", TR_U64, 1, &copies);
 	tool_put(&t, &f);
@@ -420,7 +419,7 @@ main(int argc, char **argv)
 	struct tr_frame f;
 	struct measured *m;
 	uint32_t ndev;
-	char *name;
+	char *from;
 
 	tool_start(&t, argc, argv);
 	setup_start(&setup, &t);
@@ -439,8 +438,8 @@ main(int argc, char **argv)
 		balance(place, nplace);
 		return tool_end(&t);
 	}
-	name = t.nfiles || !*setup.c.trace ? NULL : (char *)setup.c.trace;
-	nlayer = setup_trace(&setup, &t, name ? &name : t.files, name ? 1 : t.nfiles, &layer);
+	from = t.nfiles || !*setup.c.trace ? NULL : (char *)setup.c.trace;
+	nlayer = setup_trace(&setup, &t, from ? &from : t.files, from ? 1 : t.nfiles, &layer);
 	result = xcalloc(nplace, sizeof *result);
 	of = xcalloc(nplace, sizeof *of);
 	m = xcalloc(nplace, sizeof *m);
