@@ -590,8 +590,7 @@ measure_batch(struct eval *v, size_t batch, struct cost_measure *x, double *pick
 			if (v->stamp[d] == v->now)
 				continue;
 			v->stamp[d] = v->now;
-			for (uint32_t c = 0; c < p->cols; c++)
-				x->sends[(size_t)(o * p->cols + c) * n + d] += 1.0 / p->cols;
+			x->sends[(size_t)o * n + d]++;
 		}
 	}
 }
@@ -608,7 +607,7 @@ cost_measure(const struct place *p, const struct tokens *t, const struct cost_mo
 
 	memset(x, 0, sizeof *x);
 	x->load = calloc(n + 1, sizeof *x->load);
-	x->sends = calloc((size_t)n * n + 1, sizeof *x->sends);
+	x->sends = calloc((size_t)p->rows * n + 1, sizeof *x->sends);
 	if (!count || !x->load || !x->sends)
 		r = TR_ENOMEM;
 	for (size_t b = 0; b < t->nbatch && !r; b++) {

@@ -67,12 +67,11 @@ int cost_eval(const struct place *p, const struct tokens *t, const struct cost_m
 
 /* What else a placement does to a trace. */
 struct cost_measure {
-	uint64_t *load; /* [devices] picks */
-	double *sends;  /* [devices][devices] tokens from a device to another, once for
-				     * each device; a row's tokens are spread over its devices */
-	double row, hop, device,
-		column;    /* means over tokens: share of picks on their own row, hops,
-					  * devices, most instances in a column */
+	uint64_t *load;  /* [devices] picks */
+	uint64_t *sends; /* [rows][devices] tokens from a row to a device, each once */
+	/* means over tokens: share of picks on their own row, hops, devices, most instances
+	 * in a column */
+	double row, hop, device, column;
 	double even;       /* mean over batches of mean over max of the devices' picks */
 	struct cost bound; /* that no placement of so many copies a device is below */
 };

@@ -216,6 +216,25 @@ measure(struct measured *m, uint32_t n)
 	free(used);
 }
 
+/* From device to device: a row's tokens are at each of its devices alike. */
+static void
+put_traffic(const struct measured *m, uint32_t n)
+{
+	double *v = xcalloc((size_t)n * n, sizeof *v);
+	uint32_t cols = m->p->place.cols;
+	struct tr_frame f;
+
+	for (uint32_t a = 0; a < n; a++)
+		for (uint32_t b = 0; b < n; b++)
+			v[(size_t)a * n + b] =
+				(double)m->x.sends[(size_t)(a / cols) * n + b] / cols;
+	table(&f, "traffic", m->p->layer);
+	tr_rows(&f, n);
+	tr_addcol(&f, "tokens", TR_F64, n, v);
+	tool_put(&t, &f);
+	free(v);
+}
+
 static void
 put_measures(const struct measured *m, size_t nlayer, uint32_t n)
 {
@@ -233,12 +252,8 @@ put_measures(const struct measured *m, size_t nlayer, uint32_t n)
 		put_bound(m[i].p->layer, &m[i].x.bound, m[i].r);
 	for (size_t i = 0; devices && i < nlayer; i++)
 		put_devices(m[i].p->layer, m[i].k, m[i].x.load, m[i].load, n);
-	for (size_t i = 0; traffic && i < nlayer; i++) {
-		table(&f, "traffic", m[i].p->layer);
-		tr_rows(&f, n);
-		tr_addcol(&f, "tokens", TR_F64, n, m[i].x.sends);
-		tool_put(&t, &f);
-	}
+	for (size_t i = 0; traffic && i < nlayer; i++)
+		put_traffic(&m[i], n);
 }
 
 /* Of ranks over all layers: each rank's loads added. */
