@@ -23,6 +23,9 @@ r() { printf '@route layer=0 row0=%d rows=1 %scols=ids:u8 bytes=1\n\1\n' "$1" "$
 { printf '@trace v=1 layers=1 experts=4 topk=1\n' && r 0 '' && r 2 '' && r 3 '' && r 4 'a=1 ' && printf '@end frames=4\n'; } >gap
 is 'a gap or another key ends a frame' '0 1,2 2,4 1,' sh -c "trace-rows gap | sed -n 's/^@route layer=0 \(a=1 \)*\(row0=\([0-9]*\) \)*\(a=1 \)*rows=\(.\).*/\3 \5/p' | sed 's/^ /0 /' | tr '\n' ,"
 same 'compressed' 'trace-rows -z -n 9 a.trace | trace-rows -t' 'trace-filter -t a.trace'
+trace-rows -n 20 --batches a.trace >d.trace
+is 'frames become batches, alike for all layers' '0:3 1:3 2:3 3:3 4:3 5:3' sh -c "trace-heads d.trace | grep -o '^@[rt]o[^ ]* batch=[0-9]*' | cut -d= -f 2 | sort -n | uniq -c | awk '{ printf \"%s%s:%s\", (NR > 1) ? \" \" : \"\", \$2, \$1 }'"
+ok 'a whole trace' trace-check d.trace
 fails 2 '-n 0' 'trace-rows -n 0 a.trace' 'number'
 head -c 900 a.trace >cut.trace
 fails 2 'a cut trace' 'trace-rows cut.trace' 'cut off'

@@ -4,6 +4,7 @@
  * frame that is right already passes as it is.  One frame is held for each
  * kind, of N rows.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,9 +13,11 @@
 #include "tool.h"
 
 static uint64_t number = 4096;
+static int batches;
 
 static struct opt opts[] = {
 	{'n', "number", "N", OPT_U64, &number, "rows of a frame (4096)", 1, 1 << 24},
+	{0, "batches", NULL, OPT_FLAG, &batches, "each frame becomes a batch of its own", 0, 0},
 	{0},
 };
 
@@ -32,6 +35,38 @@ static unsigned char *data[TR_COLS_MAX];
 static uint64_t cap, row0;
 static int counted; /* its rows count up from row0 */
 
+static struct count { /* frames of a kind and layer */
+	char kind[TR_NAME_MAX];
+	uint64_t layer, n;
+} * count;
+static size_t ncount;
+
+/* Batches count up for each layer and kind, so that equal rows get equal numbers. */
+static uint64_t
+next_batch(const struct tr_frame *f)
+{
+	uint64_t layer = tr_get(f, "layer", TR_NONE);
+
+	for (size_t i = 0; i < ncount; i++)
+		if (count[i].layer == layer && !strcmp(count[i].kind, f->kind))
+			return count[i].n++;
+	count = xrealloc(count, ncount + 1, sizeof *count);
+	count[ncount].layer = layer;
+	count[ncount].n = 1;
+	snprintf(count[ncount++].kind, sizeof count->kind, "%s", f->kind);
+	return 0;
+}
+
+static void
+put(struct tr_frame *f)
+{
+	if (batches) {
+		tr_setu(f, "batch", next_batch(f));
+		tr_unset(f, "row0");
+	}
+	tool_put(&t, f);
+}
+
 static void
 flush(void)
 {
@@ -44,7 +79,7 @@ flush(void)
 		tr_setu(&held, "row0", row0);
 	else if (counted)
 		tr_unset(&held, "row0");
-	tool_put(&t, &held);
+	put(&held);
 	held.rows = 0;
 }
 
@@ -122,7 +157,7 @@ gather(struct tr_frame *f)
 	if (!continues(f, &r))
 		flush();
 	if (f->rows == 0 || (f->rows == number && !held.rows)) {
-		tool_put(&t, f);
+		put(f);
 		return;
 	}
 	if (tr_decode(f) < 0)
@@ -150,7 +185,12 @@ main(int argc, char **argv)
 			continue;
 		}
 		flush();
-		tool_put(&t, &f);
+		if (batches && !strcmp(f.kind, "trace")) {
+			ncount = 0;
+			tr_unset(&f, "order"); /* a layer's batches now follow each other */
+		}
+		if (!batches || strcmp(f.kind, "seq")) /* a sequence is no longer a batch */
+			tool_put(&t, &f);
 	}
 	return tool_end(&t);
 }
