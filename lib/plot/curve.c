@@ -155,8 +155,8 @@ need_file(const struct curve *c, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = i + 1; j < n; j++)
-			if (!alike(&c[i], &c[j], "file") && alike(&c[i], &c[j], "model") && alike(&c[i], &c[j], "run") &&
-			    alike(&c[i], &c[j], "part"))
+			if (!alike(&c[i], &c[j], "file") && alike(&c[i], &c[j], "model") &&
+			    alike(&c[i], &c[j], "run") && alike(&c[i], &c[j], "part"))
 				return 1;
 	return 0;
 }
