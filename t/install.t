@@ -7,7 +7,7 @@ install() { make -s -C "$TOP" B="$BUILD" DESTDIR="$tmp/root" PREFIX=/usr "$@"; }
 ok 'make install' install install
 is 'a tool runs from there' 'trace-gen (moetrace) 0.1' "$to/libexec/moetrace/trace-gen" --version
 is 'its name is a link' /usr/libexec/moetrace/trace-gen readlink "$to/bin/trace-gen"
-is 'every program has a name' '' sh -c "ls $to/libexec/moetrace | grep -v "\\.so\$" | while read -r n; do [ -L $to/bin/\$n ] || echo \$n; done"
+is 'every program has a name' '' sh -c "ls $to/libexec/moetrace | grep -v 'so\$' | while read -r n; do [ -L $to/bin/\$n ] || echo \$n; done"
 is 'the umbrella finds its tools' "trace-gen (moetrace) 0.1" "$to/libexec/moetrace/moetrace" trace-gen --version
 is 'pages of all sections' '1 3 5 7' sh -c "cd $to/share/man && ls -d man?/* | sed 's/.*\.//' | sort -u | xargs"
 ok 'header, libraries' test -f "$to/include/moetrace.h" -a -f "$to/lib/libmoetrace.a" -a -f "$to/lib/libmoetrace.so"

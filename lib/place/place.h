@@ -71,6 +71,9 @@ void tokens_sample(struct tokens *t, double share, uint64_t seed);
 /* The batches from .. end - 1 of t alone; arrays are t's own, but count, the caller's to
  * free.  0 or TR_ENOMEM. */
 int tokens_part(struct tokens *part, const struct tokens *t, size_t from, size_t end);
+/* Each batch of t once for each row of the mesh, where tokens that tell no row live in that:
+ * what average-rows averages.  to is freed by tokens_free.  0 or TR_ENOMEM. */
+int tokens_rows(struct tokens *to, const struct tokens *t, uint32_t rows);
 /* Rows that picked both, [experts][experts]; pairs of a row, so that an expert that a
  * row repeats is with itself.  to is zeroed by the caller. */
 void tokens_coact(const struct tokens *t, uint64_t *to);

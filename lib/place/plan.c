@@ -7,10 +7,12 @@
 #include "plan.h"
 #include "size.h"
 
+enum { WIDE = 1 << 23 }; /* tokens times rows, 64 bytes each */
+
 struct shared { /* by all chains of a run */
 	const struct plan *plan;
 	const struct place *start;
-	const struct tokens *t;
+	const struct tokens *t, *wide; /* wide: what searches walk on */
 	pthread_mutex_t lock;
 	uint32_t next;
 	double begun;
@@ -50,7 +52,8 @@ step(struct shared *sh, uint32_t i, struct walk *w, uint64_t iters)
 	struct chain *c = &sh->chain[i];
 	struct told told = {sh, i, 0};
 	struct schedule x = {.t0 = w->t0, .t1 = w->t1, .iters = iters};
-	struct search *s = search_new(&c->p, sh->t, plan->model, plan->objective, plan->per_device);
+	struct search *s =
+		search_new(&c->p, sh->wide, plan->model, plan->objective, plan->per_device);
 	int r = s ? 0 : TR_ENOMEM, stop = 0;
 	double last = -1;
 
@@ -170,12 +173,29 @@ work(void *arg)
 }
 
 int
+plan_widen(const struct plan *plan, const struct place *p, const struct tokens *t,
+	   struct tokens *wide)
+{
+	size_t k = 0;
+
+	memset(wide, 0, sizeof *wide);
+	while (k < t->ntoken && t->origin[k] != PLACE_NONE)
+		k++;
+	if (k == t->ntoken || plan->model->origin != ORIGIN_AVERAGE ||
+	    plan->objective != COST_MEAN || plan->model->routing > ROUTE_ROBIN ||
+	    t->ntoken * p->rows > WIDE)
+		return 0;
+	return tokens_rows(wide, t, p->rows);
+}
+
+int
 plan_run(const struct plan *plan, struct place *p, const struct tokens *t, double *cost)
 {
 	struct shared sh = {.plan = plan, .start = p, .t = t, .begun = search_now()};
 	uint32_t n = MIN(plan->chains, plan->threads), best = 0;
 	pthread_t thread[256];
 	struct cost_result result;
+	struct tokens wide;
 	int r = cost_eval(p, t, plan->model, &result);
 
 	if (r < 0)
@@ -184,8 +204,12 @@ plan_run(const struct plan *plan, struct place *p, const struct tokens *t, doubl
 	cost_free(&result);
 	if (plan->ours)
 		return plan_ours(plan, p, t, cost);
-	if (!(sh.chain = calloc(plan->chains, sizeof *sh.chain)))
+	if (!(sh.chain = calloc(plan->chains, sizeof *sh.chain)) ||
+	    plan_widen(plan, p, t, &wide) < 0) {
+		free(sh.chain);
 		return TR_ENOMEM;
+	}
+	sh.wide = wide.nbatch ? &wide : t;
 	for (uint32_t i = 0; i < plan->chains; i++)
 		sh.chain[i].cost = *cost;
 	pthread_mutex_init(&sh.lock, NULL);
@@ -210,6 +234,7 @@ plan_run(const struct plan *plan, struct place *p, const struct tokens *t, doubl
 	for (uint32_t i = 0; i < plan->chains; i++)
 		place_free(&sh.chain[i].p);
 	free(sh.chain);
+	tokens_free(&wide);
 	pthread_mutex_destroy(&sh.lock);
 	return r;
 }

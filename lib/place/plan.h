@@ -55,6 +55,10 @@ enum { PLACE_ALL = UINT32_MAX, PLAN_CHAINS = 256 };
 int plan_run(const struct plan *plan, struct place *p, const struct tokens *t, double *cost);
 /* The search of ours, of plan_run. */
 int plan_ours(const struct plan *plan, struct place *p, const struct tokens *t, double *cost);
+/* Where average-rows would make each change a full evaluation: the tokens once for each row,
+ * whose mean is the same; else wide->nbatch is 0.  0 or TR_ENOMEM. */
+int plan_widen(const struct plan *plan, const struct place *p, const struct tokens *t,
+	       struct tokens *wide);
 double plan_cost(const struct plan *plan, const struct place *p, const struct tokens *t);
 
 #endif

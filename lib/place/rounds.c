@@ -31,9 +31,9 @@ struct chain {
 struct run {
 	const struct plan *plan;
 	const struct place *start;
-	const struct tokens *t;
-	double begun, base; /* base: seconds of the search that this one goes on with */
-	uint32_t nchain;    /* of this process */
+	const struct tokens *t, *wide; /* wide: what chains walk on */
+	double begun, base;            /* base: seconds of the search that this one goes on with */
+	uint32_t nchain;               /* of this process */
 	struct chain *chain;
 	void (*work)(struct run *run, struct chain *c);
 	struct schedule schedule; /* of chains that do not temper: t0 and t1 are their own */
@@ -169,7 +169,7 @@ begin(struct run *run, struct chain *c)
 	}
 	if (c->r < 0)
 		return;
-	c->s = search_new(&c->p, run->t, plan->model, plan->objective, plan->per_device);
+	c->s = search_new(&c->p, run->wide, plan->model, plan->objective, plan->per_device);
 	if (!c->s) {
 		c->r = TR_ENOMEM;
 		return;
@@ -390,6 +390,7 @@ plan_ours(const struct plan *plan, struct place *p, const struct tokens *t, doub
 	struct run run = {.plan = plan, .start = p, .t = t, .begun = search_now()};
 	uint32_t size = (uint32_t)plan->ranks->size, rank = (uint32_t)plan->ranks->rank;
 	uint32_t per = (plan->chains + size - 1) / size;
+	struct tokens wide = {0};
 	int r;
 
 	run.base = plan->from ? plan->from->seconds : 0;
@@ -403,7 +404,9 @@ plan_ours(const struct plan *plan, struct place *p, const struct tokens *t, doub
 	pthread_mutex_init(&run.lock, NULL);
 	for (uint32_t i = 0; i < run.nchain && run.chain; i++)
 		run.chain[i].number = rank + i * size;
-	r = run.chain && run.mine && run.all ? all(&run, begin) : TR_ENOMEM;
+	r = run.chain && run.mine && run.all ? plan_widen(plan, p, t, &wide) : TR_ENOMEM;
+	run.wide = !r && wide.nbatch ? &wide : t;
+	r = r ? r : all(&run, begin);
 	if (!r && (r = rounds(&run)) == 0)
 		r = best(&run, p, cost);
 	for (uint32_t i = 0; run.chain && i < run.nchain; i++) {
@@ -412,6 +415,7 @@ plan_ours(const struct plan *plan, struct place *p, const struct tokens *t, doub
 		place_free(&run.chain[i].p);
 	}
 	pthread_mutex_destroy(&run.lock);
+	tokens_free(&wide);
 	free(run.chain);
 	free(run.mine);
 	free(run.all);

@@ -250,3 +250,44 @@ tokens_part(struct tokens *part, const struct tokens *t, size_t from, size_t end
 		part->count[t->pick[i]]++;
 	return 0;
 }
+
+int
+tokens_rows(struct tokens *to, const struct tokens *t, uint32_t rows)
+{
+	size_t token = 0, pick = 0;
+
+	memset(to, 0, sizeof *to);
+	to->experts = t->experts;
+	to->repeats = t->repeats;
+	to->batch = malloc((t->nbatch * rows + 1) * sizeof *to->batch);
+	to->first = malloc((t->ntoken * rows + 1) * sizeof *to->first);
+	to->origin = malloc((t->ntoken * rows + 1) * sizeof *to->origin);
+	to->pick = malloc((t->npick * rows + 1) * sizeof *to->pick);
+	to->count = calloc(t->experts + 1, sizeof *to->count);
+	if (!to->batch || !to->first || !to->origin || !to->pick || !to->count) {
+		tokens_free(to);
+		return TR_ENOMEM;
+	}
+	for (uint32_t e = 0; e < t->experts; e++)
+		to->count[e] = t->count[e] * rows;
+	for (size_t b = 0; b < t->nbatch; b++) {
+		size_t from = t->batch[b], end = t->batch[b + 1];
+
+		for (uint32_t r = 0; r < rows; r++) {
+			to->batch[to->nbatch++] = token;
+			for (size_t k = from; k < end; k++) {
+				size_t n = t->first[k + 1] - t->first[k];
+
+				to->origin[token] =
+					t->origin[k] == PLACE_NONE ? (uint16_t)r : t->origin[k];
+				to->first[token++] = pick;
+				memcpy(to->pick + pick, t->pick + t->first[k],
+				       n * sizeof *to->pick);
+				pick += n;
+			}
+		}
+	}
+	to->batch[to->nbatch] = to->ntoken = token;
+	to->first[token] = to->npick = pick;
+	return 0;
+}
