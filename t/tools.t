@@ -13,8 +13,8 @@ for path in "$BUILD"/bin/*; do
 	name=$(basename "$path")
 	is "$name --help names it" "$name:" sh -c "$name --help | head -n 1 | cut -d' ' -f1"
 	ok "$name --version" "$name" --version
-	fails 2 "$name: a wrong option" "$name --no-such-option" '^usage: '
-	[ "$name" = moetrace ] || fails 2 "$name: an abbreviated option" "$name --versio" '^usage: '
+	fails 2 "$name: a wrong option" "$name --no-such-option" '^usage: |: --no-such-option: no such option: --help lists them$'
+	[ "$name" = moetrace ] || fails 2 "$name: an abbreviated option" "$name --versio" ': --versio: no such option: --help lists them$'
 	"$name" --help >help
 	case $name in
 	trace-join | trace-merge | trace-sort) ;; # read traces by a door of their own

@@ -17,7 +17,7 @@ static const struct {
 };
 
 static const char use[] =
-	"moetrace list | help [NAME] | NAME [ARGUMENT ...] | --exec-path | --version";
+	"moetrace list | help [[SECTION] NAME] | NAME [ARGUMENT ...] | --exec-path | --version";
 
 /* The folder of this program: the tools lie beside it. */
 static void
@@ -45,14 +45,13 @@ list(void)
 }
 
 _Noreturn static void
-page(const char *dir, const char *name)
+page(const char *dir, const char *name, int only)
 {
 	char path[8400], file[4200];
 
 	/* installed beside share/man, or in the build folder of the source tree */
 	for (int section = 1; section <= 7; section += 2) {
-
-		for (size_t i = 0; i < 3; i++) {
+		for (size_t i = 0; i < 3 && (!only || only == section); i++) {
 			if (i == 0)
 				snprintf(file, sizeof file, "../../share/man/man%d/%.99s.%d",
 					 section, name, section);
@@ -81,7 +80,11 @@ main(int argc, char **argv)
 	if (!strcmp(argv[1], "list"))
 		list();
 	if (!strcmp(argv[1], "help"))
-		page(dir, argc > 2 ? argv[2] : "moetrace");
+		page(dir,
+		     argc > 3   ? argv[3]
+		     : argc > 2 ? argv[2]
+				: "moetrace",
+		     argc > 3 ? atoi(argv[2]) : 0);
 	if (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help")) {
 		snprintf(path, sizeof path,
 			 "moetrace: list and run the tools of the suite\nusage: %s\n", use);

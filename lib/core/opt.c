@@ -19,13 +19,22 @@ usage_line(const struct opt_all *all, char *buf, size_t size)
 		 all->operands);
 }
 
+/* c is what getopt said of argv[optind - 1]: '?' or ':'. */
 _Noreturn static void
-wrong(const struct opt_all *all)
+wrong(const struct opt_all *all, int c, char **argv)
 {
-	char buf[256];
+	const char *typed = argv[optind - 1];
+	char letter[] = {'-', (char)optopt, 0};
 
-	usage_line(all, buf, sizeof buf);
-	die_usage(buf);
+	if (c == ':')
+		for (int i = 0; i < all->n; i++)
+			if (optopt && all->opt[i]->letter == optopt)
+				die("-%c: no %s after it", optopt, all->opt[i]->arg);
+	if (c == ':')
+		die("%s: nothing after it", typed);
+	if (optopt && optopt < 256 && strncmp(typed, "--", 2))
+		typed = letter;
+	die("%.*s: no such option: --help lists them", (int)strcspn(typed, "="), typed);
 }
 
 static int
@@ -201,7 +210,7 @@ opt_parse(struct opt_all *all, int argc, char **argv)
 					o = all->opt[i];
 		}
 		if (!o)
-			wrong(all);
+			wrong(all, c, argv);
 		/* getopt takes --lay for --layer: abbreviations freeze names */
 		if (c >= LONG_ONLY) {
 			const char *typed = argv[optind - 1];
@@ -211,7 +220,7 @@ opt_parse(struct opt_all *all, int argc, char **argv)
 			size_t n = strcspn(typed, "=");
 
 			if (strncmp(typed, "--", 2) || n != strlen(o->name) + 2)
-				wrong(all);
+				die("%.*s: no such option: --help lists them", (int)n, typed);
 		}
 		if (!strcmp(o->name, "help"))
 			help(all);
