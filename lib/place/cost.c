@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cost.h"
+#include "costeval.h"
 #include "rng.h"
 #include "size.h"
 
@@ -57,189 +57,7 @@ cost_fit(uint32_t rows, double abcd[4])
 	cost_fit_points(h, e, us, 24, abcd);
 }
 
-/* ---- routing ---- */
-
-struct route {
-	uint32_t *used; /* [instances] tokens of the batch so far */
-	uint32_t *next; /* [experts] the first replica with room; then the round robin's */
-	uint32_t *list; /* [tokens of a batch] places in their lists of experts */
-};
-
-static double
-far(const struct place *p, const struct cost_model *m, uint32_t dev, uint32_t origin)
-{
-	return m->distance ? m->distance[(size_t)origin * p->rows * p->cols + dev]
-			   : cost_hop(dev / p->cols, origin, p->rows);
-}
-
-static uint32_t
-capacity_of(const struct place *p, const struct cost_model *m, size_t picks)
-{
-	double c = m->factor * (double)picks / p->n;
-
-	return c < 1 ? 1 : c > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)c;
-}
-
-/* The first copy of e with room, or COST_NOWHERE. */
-static uint32_t
-with_room(const struct place *p, const struct route *r, uint32_t e, uint32_t capacity)
-{
-	for (uint32_t i = p->first[e]; i < p->first[e + 1]; i++)
-		if (r->used[i] < capacity)
-			return i;
-	return COST_NOWHERE;
-}
-
-/* Rank by rank, each token goes down its list from behind its last expert to the first with
- * room.  Shared experts have no score: the first with room, then in turn. */
-static void
-reroute_batch(const struct place *p, const struct tokens *t, size_t batch,
-	      const struct cost_model *m, struct route *r, uint32_t *to)
-{
-	size_t from = t->batch[batch], end = t->batch[batch + 1], at = t->first[from], most = 0;
-	uint32_t capacity = capacity_of(p, m, t->first[end] - at);
-
-	memset(r->used, 0, p->n * sizeof *r->used);
-	memset(r->next, 0, p->experts * sizeof *r->next);
-	memset(r->list, 0, (end - from) * sizeof *r->list);
-	for (size_t k = from; k < end; k++)
-		most = MAX(most, t->first[k + 1] - t->first[k]);
-	for (size_t rank = 0; rank < most; rank++) {
-		for (size_t k = from; k < end; k++) {
-			const uint16_t *order = t->order + k * t->routed;
-			uint32_t *list = &r->list[k - from], e, i = COST_NOWHERE;
-
-			if (t->first[k] + rank >= t->first[k + 1])
-				continue;
-			e = t->pick[t->first[k] + rank];
-			if (e >= t->routed) {
-				i = with_room(p, r, e, capacity);
-				if (i == COST_NOWHERE)
-					i = p->first[e] +
-					    r->next[e]++ % (p->first[e + 1] - p->first[e]);
-			}
-			while (e < t->routed && i == COST_NOWHERE && *list < t->routed)
-				i = with_room(p, r, order[(*list)++], capacity);
-			to[t->first[k] + rank - at] = i;
-			if (i != COST_NOWHERE)
-				r->used[i]++;
-		}
-	}
-}
-
-static void
-route_batch(const struct place *p, const struct tokens *t, size_t batch, const struct cost_model *m,
-	    const uint16_t *origin, struct route *r, uint32_t *to)
-{
-	size_t from = t->batch[batch], end = t->batch[batch + 1];
-	size_t at = t->first[from], picks = t->first[end] - at;
-	enum cost_routing routing = m->kind == COST_SIMPLE ? ROUTE_LEAST : m->routing;
-	uint32_t capacity;
-
-	if (!picks)
-		return;
-	if (routing == ROUTE_REROUTE) {
-		reroute_batch(p, t, batch, m, r, to);
-		return;
-	}
-	capacity = capacity_of(p, m, picks);
-	memset(r->used, 0, p->n * sizeof *r->used);
-	memset(r->next, 0, p->experts * sizeof *r->next);
-	for (size_t token = from; token < end; token++)
-		for (size_t i = t->first[token]; i < t->first[token + 1]; i++) {
-			uint32_t e = t->pick[i], first = p->first[e], n = p->first[e + 1] - first;
-			uint32_t k = r->next[e];
-			double best = INFINITY;
-
-			switch (routing) {
-			case ROUTE_BALANCED: /* the first with room, then round robin */
-				if (k < n && r->used[first + k] >= capacity)
-					k++;
-				while (k < n && r->used[first + k] >= capacity)
-					k++;
-				r->next[e] = k < n ? k : k + 1;
-				k = k < n ? k : (k - n) % n;
-				break;
-			case ROUTE_ROBIN:
-				r->next[e] = k + 1;
-				k %= n;
-				break;
-			case ROUTE_LEAST:
-				k = 0;
-				for (uint32_t j = 1; j < n; j++)
-					if (r->used[first + j] < r->used[first + k] ||
-					    (r->used[first + j] == r->used[first + k] &&
-					     p->dev[first + j] < p->dev[first + k]))
-						k = j;
-				break;
-			case ROUTE_NEAREST: /* smallest hop with room, else smallest hop */
-				k = 0;
-				for (uint32_t j = 0; j < n; j++) {
-					double d =
-						far(p, m, p->dev[first + j], origin[token - from]);
-
-					d += r->used[first + j] >= capacity ? 1e12 : 0;
-					if (d < best) {
-						best = d;
-						k = j;
-					}
-				}
-				break;
-			default:
-				break;
-			}
-			r->used[first + k]++;
-			to[i - at] = first + k;
-		}
-}
-
-static int
-route_open(struct route *r, const struct place *p, size_t tokens)
-{
-	r->list = malloc((tokens + 1) * sizeof *r->list);
-	r->used = malloc((p->n + 1) * sizeof *r->used);
-	r->next = malloc((p->experts + 1) * sizeof *r->next);
-	return r->used && r->next && r->list ? 0 : TR_ENOMEM;
-}
-
-static void
-route_close(struct route *r)
-{
-	free(r->used);
-	free(r->next);
-	free(r->list);
-}
-
-int
-cost_route(const struct place *p, const struct tokens *t, size_t batch, const struct cost_model *m,
-	   const uint16_t *origin, uint32_t *to)
-{
-	struct route r;
-	int e = route_open(&r, p, t->batch[batch + 1] - t->batch[batch]);
-
-	if (!e)
-		route_batch(p, t, batch, m, origin, &r, to);
-	route_close(&r);
-	return e;
-}
-
-/* ---- cost ---- */
-
-struct eval {
-	const struct place *p;
-	const struct tokens *t;
-	const struct cost_model *m;
-	struct route route;
-	uint32_t *inst;                 /* [picks of a batch] */
-	uint16_t *origin;               /* [tokens of a batch] */
-	uint32_t *load;                 /* [instances] */
-	double *busy, *cross;           /* [devices], [rows] */
-	uint8_t *hops;                  /* [rows] of the origin at hand, capped at 255 */
-	uint16_t *row, *col;            /* [devices] */
-	uint32_t *stamp, *columns, now; /* [devices], [cols] */
-};
-
-static void
+void
 eval_close(struct eval *v)
 {
 	route_close(&v->route);
@@ -254,7 +72,7 @@ eval_close(struct eval *v)
 	free(v->columns);
 }
 
-static int
+int
 eval_open(struct eval *v, const struct place *p, const struct tokens *t, const struct cost_model *m)
 {
 	uint32_t devices = p->rows * p->cols;
@@ -289,14 +107,8 @@ eval_open(struct eval *v, const struct place *p, const struct tokens *t, const s
 	return 0;
 }
 
-/* What the picks of a token that have an instance, inst[0 .. n-1], touch. */
-struct touched {
-	double sum, far;                       /* hops */
-	uint32_t picks, column, devices, home; /* home: picks on its own row */
-};
-
-static struct touched
-touch(struct eval *v, const uint32_t *inst, size_t n, uint32_t origin)
+struct touched
+eval_touch(struct eval *v, const uint32_t *inst, size_t n, uint32_t origin)
 {
 	const struct place *p = v->p;
 	struct touched x = {0, 0, 0, 0, 0, 0};
@@ -310,7 +122,7 @@ touch(struct eval *v, const uint32_t *inst, size_t n, uint32_t origin)
 		if (inst[i] == COST_NOWHERE)
 			continue;
 		d = p->dev[inst[i]];
-		hop = v->m->distance ? far(p, v->m, d, origin)
+		hop = v->m->distance ? route_far(p, v->m, d, origin)
 				     : cost_hop(v->row[d], origin, p->rows);
 		x.picks++;
 		x.sum += hop;
@@ -337,7 +149,7 @@ static void
 token_cost(struct eval *v, const uint32_t *inst, size_t n, uint32_t origin, double *dispatch,
 	   double *combine)
 {
-	struct touched x = touch(v, inst, n, origin);
+	struct touched x = eval_touch(v, inst, n, origin);
 	const double *a = v->m->dispatch, *b = v->m->combine;
 	double mean;
 
@@ -424,8 +236,8 @@ batch_cost(struct eval *v, size_t batch)
 }
 
 /* Origins of a batch: 1 if some token tells none. */
-static int
-origins(struct eval *v, size_t batch)
+int
+eval_origins(struct eval *v, size_t batch)
 {
 	const struct tokens *t = v->t;
 	size_t from = t->batch[batch], end = t->batch[batch + 1];
@@ -497,7 +309,7 @@ cost_eval(const struct place *p, const struct tokens *t, const struct cost_model
 	}
 	r->nbatch = t->nbatch;
 	for (size_t b = 0; b < t->nbatch; b++) {
-		int unknown = origins(&v, b);
+		int unknown = eval_origins(&v, b);
 
 		route_batch(p, t, b, m, v.origin, &v.route, v.inst);
 		count_picks(&v, b, r);
@@ -522,129 +334,6 @@ cost_eval(const struct place *p, const struct tokens *t, const struct cost_model
 	r->p99 = cost_percentile(r->batch, r->nbatch, 0.99);
 	eval_close(&v);
 	return 0;
-}
-
-/* What no placement is below: k experts of a token need k instances, over all columns and, at
- * most per_device to each, so many devices; blocks are spread evenly at best. */
-static struct cost
-bound(struct eval *v, size_t batch, uint32_t per_device, uint64_t *count)
-{
-	const struct tokens *t = v->t;
-	const struct place *p = v->p;
-	const double *a = v->m->dispatch, *b = v->m->combine;
-	uint32_t n = p->rows * p->cols, bt = v->m->block_tokens;
-	struct cost c = {0, 0, 0, 0};
-	uint64_t blocks = 0;
-
-	if (v->m->kind == COST_SIMPLE || v->m->routing == ROUTE_REROUTE)
-		return c;
-	memset(count, 0, p->experts * sizeof *count);
-	for (size_t k = t->batch[batch]; k < t->batch[batch + 1]; k++) {
-		size_t picks = t->first[k + 1] - t->first[k];
-		double columns = (double)((picks + p->cols - 1) / p->cols);
-		double devices = (double)((picks + per_device - 1) / per_device);
-
-		for (size_t i = t->first[k]; i < t->first[k + 1]; i++)
-			count[t->pick[i]]++;
-		if (!picks || t->repeats)
-			continue;
-		c.dispatch = MAX(c.dispatch, a[0] + MAX(a[1], 0) * columns);
-		c.combine = MAX(c.combine, b[0] + MAX(b[1], 0) * devices);
-	}
-	for (uint32_t e = 0; e < p->experts; e++)
-		blocks += (count[e] + bt - 1) / bt;
-	c.compute = (double)((blocks + n - 1) / n) * v->m->block;
-	c.latency = c.dispatch + c.compute + c.combine;
-	return c;
-}
-
-static void
-measure_batch(struct eval *v, size_t batch, struct cost_measure *x, double *picks)
-{
-	const struct tokens *t = v->t;
-	const struct place *p = v->p;
-	uint32_t n = p->rows * p->cols;
-	size_t at = t->first[t->batch[batch]];
-
-	for (size_t k = t->batch[batch]; k < t->batch[batch + 1]; k++) {
-		uint32_t o = v->origin[k - t->batch[batch]];
-		const uint32_t *inst = v->inst + t->first[k] - at;
-		size_t m = t->first[k + 1] - t->first[k];
-		struct touched y = touch(v, inst, m, o);
-
-		if (!y.picks)
-			continue;
-		++*picks; /* tokens that have any */
-		x->row += (double)y.home / y.picks;
-		x->hop += y.sum / y.picks;
-		x->device += y.devices;
-		x->column += y.column;
-		v->now++;
-		for (size_t i = 0; i < m; i++) {
-			uint32_t d;
-
-			if (inst[i] == COST_NOWHERE)
-				continue;
-			d = p->dev[inst[i]];
-			v->busy[d]++;
-			if (v->stamp[d] == v->now)
-				continue;
-			v->stamp[d] = v->now;
-			x->sends[(size_t)o * n + d]++;
-		}
-	}
-}
-
-int
-cost_measure(const struct place *p, const struct tokens *t, const struct cost_model *m,
-	     uint32_t per_device, struct cost_measure *x)
-{
-	uint32_t n = p->rows * p->cols;
-	uint64_t *count = malloc((p->experts + 1) * sizeof *count);
-	struct eval v;
-	double tokens = 0;
-	int r = eval_open(&v, p, t, m);
-
-	memset(x, 0, sizeof *x);
-	x->load = calloc(n + 1, sizeof *x->load);
-	x->sends = calloc((size_t)p->rows * n + 1, sizeof *x->sends);
-	if (!count || !x->load || !x->sends)
-		r = TR_ENOMEM;
-	for (size_t b = 0; b < t->nbatch && !r; b++) {
-		double mean = 0, most = 0;
-		struct cost c;
-
-		origins(&v, b);
-		route_batch(p, t, b, m, v.origin, &v.route, v.inst);
-		memset(v.busy, 0, n * sizeof *v.busy);
-		measure_batch(&v, b, x, &tokens);
-		for (uint32_t d = 0; d < n; d++) {
-			x->load[d] += (uint64_t)v.busy[d];
-			mean += v.busy[d] / n;
-			most = MAX(most, v.busy[d]);
-		}
-		x->even += (most > 0 ? mean / most : 1) / (double)t->nbatch;
-		c = bound(&v, b, per_device, count);
-		add(&x->bound, &c, 1.0 / (double)t->nbatch);
-	}
-	tokens = MAX(tokens, 1);
-	x->row /= tokens;
-	x->hop /= tokens;
-	x->device /= tokens;
-	x->column /= tokens;
-	free(count);
-	eval_close(&v);
-	if (r)
-		cost_measure_free(x);
-	return r;
-}
-
-void
-cost_measure_free(struct cost_measure *x)
-{
-	free(x->load);
-	free(x->sends);
-	memset(x, 0, sizeof *x);
 }
 
 void
