@@ -10,7 +10,7 @@
 
 #include "../../lib/place/replan.h"
 #include "../../lib/place/setup.h"
-#include "../../lib/place/state.h"
+#include "../../lib/place/store.h"
 #include "num.h"
 #include "size.h"
 
@@ -19,6 +19,8 @@ static const char *placement, *trace, *curve, *checkpoint, *resume, *counts;
 static int kind = -1, keep_copies;
 static uint64_t temper, max_moves = TR_NONE;
 static struct ranks ranks;
+static struct tool t;
+static struct store store = {.tool = &t};
 static double seconds, target, margin, holdout, every = 5, within = 0.01;
 static uint64_t iters, restarts = TR_NONE;
 
@@ -108,130 +110,12 @@ put_curve(uint64_t layer, struct tr_out *o)
 	free(v);
 }
 
-/* ---- stored searches ---- */
-
-static struct store {
-	struct tr_frame head;
-	const struct plan *plan;
-	struct state *at; /* [n] layers: those read, then those finished */
-	size_t n;
-	uint64_t layer; /* the one that is searched */
-} store;
-
-static void
-put_state(struct tr_out *o, const struct plan_state *s, uint64_t layer, int finished)
-{
-	struct tr_frame f;
-
-	for (uint32_t i = 0; i < s->n * 2; i++) {
-		state_frame(store.plan, s, &s->chain[i / 2], i % 2, layer, finished, &f);
-		if (tr_put(o, &f) < 0)
-			die("%s:", checkpoint);
-	}
-}
-
-/* All layers: the file takes the place of the one before when it is whole. */
-static int
-save(void *arg, const struct plan_state *s)
-{
-	struct tr_out *o = tool_output(&t, checkpoint);
-
-	if (tr_put(o, &store.head) < 0)
-		die("%s:", checkpoint);
-	for (size_t i = 0; i < store.n; i++)
-		if (store.at[i].layer != store.layer)
-			put_state(o, &store.at[i].s, store.at[i].layer, store.at[i].finished);
-	put_state(o, s, store.layer, 0);
-	tool_output_end(&t, o);
-	return 0;
-}
-
-static struct state *
-state_of(uint64_t layer)
-{
-	for (size_t i = 0; i < store.n; i++)
-		if (store.at[i].layer == layer)
-			return &store.at[i];
-	return NULL;
-}
-
-static struct state *
-add_state(uint64_t layer)
-{
-	store.at = xrealloc(store.at, store.n + 1, sizeof *store.at);
-	memset(&store.at[store.n], 0, sizeof *store.at);
-	store.at[store.n].layer = layer;
-	return &store.at[store.n++];
-}
-
-static void
-read_states(void)
-{
-	struct tr *in = tool_reader(&t, (char **)&resume, 1);
-	struct tr_frame f;
-	int r;
-
-	while ((r = tr_next(in, &f)) > 0) {
-		struct state *s;
-
-		if (strcmp(f.kind, "place"))
-			continue;
-		s = state_of(tr_get(&f, "layer", 0));
-		switch (state_take(s ? s : add_state(tr_get(&f, "layer", 0)), store.plan, &f)) {
-		case 0:
-			break;
-		case 1:
-			die("%s: a search of another seed, or of another number of chains", resume);
-		case TR_ENOMEM:
-			die("no memory");
-		default:
-			die("%s: not a search that --checkpoint stored", resume);
-		}
-	}
-	if (r < 0)
-		die("%s", tr_errstr(in));
-	if (!store.n)
-		die("%s: no search in it", resume);
-	tool_reader_end(&t, in);
-}
-
-/* A layer is done: its result alone is stored from now on. */
-static void
-finish(uint64_t layer, const struct place *p, double cost)
-{
-	struct state *s = state_of(layer);
-	struct plan_chain c = {.now = p, .best = p, .least = cost};
-	struct plan_state one = {.n = 1, .chain = &c};
-	struct tr_frame f;
-
-	if (s) {
-		state_free(s);
-		*s = (struct state){.layer = layer};
-	} else {
-		s = add_state(layer);
-	}
-	for (int i = 0; i < 2; i++) {
-		state_frame(store.plan, &one, &c, i, layer, 1, &f);
-		if (state_take(s, store.plan, &f) < 0)
-			die("no memory");
-	}
-}
-
-static const struct plan_state *
-begun(uint64_t layer, uint32_t n)
-{
-	struct state *s = state_of(layer);
-
-	if (s && (s->s.n == 0 || s->place[1].n == 0 || s->place[1].experts != n))
-		die("%s: layer %llu: not of this placement", resume, (unsigned long long)layer);
-	return s ? &s->s : NULL;
-}
-
 /* ---- a layer ---- */
 
 static void
 run(struct plan *plan, struct setup_place *p, const struct tokens *tokens, struct tr_out *o)
 {
+	const struct state *from;
 	struct tr_frame f;
 	char err[PLACE_ERR];
 	uint32_t doubles;
@@ -244,16 +128,17 @@ run(struct plan *plan, struct setup_place *p, const struct tokens *tokens, struc
 	if (place_check(&p->place, plan->per_device, &doubles, err) < 0)
 		die("layer %llu: %s", (unsigned long long)p->layer, err);
 	store.layer = p->layer;
-	plan->from = begun(p->layer, p->place.experts);
-	if (plan->from && state_of(p->layer)->finished) {
+	from = store_begun(&store, p->layer, p->place.experts);
+	plan->from = from ? &from->s : NULL;
+	if (from && from->finished) {
 		place_free(&p->place);
-		cost = plan->from->chain[0].least;
-		r = place_copy(&p->place, &state_of(p->layer)->place[1]);
+		cost = from->s.chain[0].least;
+		r = place_copy(&p->place, &from->place[1]);
 	} else {
 		r = plan_run(plan, &p->place, tokens, &cost);
 	}
 	if (checkpoint && r >= 0)
-		finish(p->layer, &p->place, cost);
+		store_finish(&store, p->layer, &p->place, cost);
 	if (t.progress && !t.quiet && tool_tty(2))
 		die_progress("\n");
 	if (r == TR_ENOMEM)
@@ -410,11 +295,13 @@ main(int argc, char **argv)
 			     .temper = temper > 0,
 			     .ranks = &ranks,
 			     .tell = tell,
-			     .save = checkpoint ? save : NULL,
+			     .arg = &store,
+			     .save = checkpoint ? store_save : NULL,
 			     .every = every};
 	store.plan = &plan;
+	store.file = checkpoint;
 	if (resume)
-		read_states();
+		store_read(&store, resume);
 	setup_head(&setup, place, nplace, &store.head);
 	f = store.head;
 	if (!ranks.rank)

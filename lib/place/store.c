@@ -1,0 +1,116 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "store.h"
+
+static void
+put_state(const struct store *o, struct tr_out *out, const struct plan_state *s, uint64_t layer,
+	  int finished)
+{
+	struct tr_frame f;
+
+	for (uint32_t i = 0; i < s->n * 2; i++) {
+		state_frame(o->plan, s, &s->chain[i / 2], i % 2, layer, finished, &f);
+		if (tr_put(out, &f) < 0)
+			die("%s:", o->file);
+	}
+}
+
+/* All layers: the file takes the place of the one before when it is whole. */
+int
+store_save(void *arg, const struct plan_state *s)
+{
+	struct store *o = arg;
+	struct tr_out *out = tool_output(o->tool, o->file);
+
+	if (tr_put(out, &o->head) < 0)
+		die("%s:", o->file);
+	for (size_t i = 0; i < o->n; i++)
+		if (o->at[i].layer != o->layer)
+			put_state(o, out, &o->at[i].s, o->at[i].layer, o->at[i].finished);
+	put_state(o, out, s, o->layer, 0);
+	tool_output_end(o->tool, out);
+	return 0;
+}
+
+static struct state *
+state_of(const struct store *o, uint64_t layer)
+{
+	for (size_t i = 0; i < o->n; i++)
+		if (o->at[i].layer == layer)
+			return &o->at[i];
+	return NULL;
+}
+
+static struct state *
+add_state(struct store *o, uint64_t layer)
+{
+	o->at = xrealloc(o->at, o->n + 1, sizeof *o->at);
+	memset(&o->at[o->n], 0, sizeof *o->at);
+	o->at[o->n].layer = layer;
+	return &o->at[o->n++];
+}
+
+void
+store_read(struct store *o, const char *file)
+{
+	struct tr *in = tool_reader(o->tool, (char **)&file, 1);
+	struct tr_frame f;
+	int r;
+
+	while ((r = tr_next(in, &f)) > 0) {
+		struct state *s;
+
+		if (strcmp(f.kind, "place"))
+			continue;
+		s = state_of(o, tr_get(&f, "layer", 0));
+		switch (state_take(s ? s : add_state(o, tr_get(&f, "layer", 0)), o->plan, &f)) {
+		case 0:
+			break;
+		case 1:
+			die("%s: a search of another seed, or of another number of chains", file);
+		case TR_ENOMEM:
+			die("no memory");
+		default:
+			die("%s: not a search that --checkpoint stored", file);
+		}
+	}
+	if (r < 0)
+		die("%s", tr_errstr(in));
+	if (!o->n)
+		die("%s: no search in it", file);
+	tool_reader_end(o->tool, in);
+}
+
+/* A layer is done: its result alone is stored from now on. */
+void
+store_finish(struct store *o, uint64_t layer, const struct place *p, double cost)
+{
+	struct state *s = state_of(o, layer);
+	struct plan_chain c = {.now = p, .best = p, .least = cost};
+	struct plan_state one = {.n = 1, .chain = &c};
+	struct tr_frame f;
+
+	if (s) {
+		state_free(s);
+		*s = (struct state){.layer = layer};
+	} else {
+		s = add_state(o, layer);
+	}
+	for (int i = 0; i < 2; i++) {
+		state_frame(o->plan, &one, &c, i, layer, 1, &f);
+		if (state_take(s, o->plan, &f) < 0)
+			die("no memory");
+	}
+}
+
+const struct state *
+store_begun(struct store *o, uint64_t layer, uint32_t n)
+{
+	struct state *s = state_of(o, layer);
+
+	if (s && (s->s.n == 0 || s->place[1].n == 0 || s->place[1].experts != n))
+		die("layer %llu: the stored search is not of this placement",
+		    (unsigned long long)layer);
+	return s;
+}

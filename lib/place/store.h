@@ -1,0 +1,31 @@
+/*
+ * Searches of several layers in a file, a trace: put in place when it is whole.
+ * These functions die, as those of tool.h do; they are for main and its helpers
+ * only.
+ */
+#ifndef PLACESTORE_H
+#define PLACESTORE_H
+
+#include "../core/tool.h"
+#include "state.h"
+
+struct store {
+	struct tool *tool;
+	const char *file;     /* what store_save writes */
+	struct tr_frame head; /* its trace line */
+	const struct plan *plan;
+	uint64_t layer;   /* the one that is searched */
+	struct state *at; /* [n] layers: those read, then those finished */
+	size_t n;
+};
+
+/* plan->save: all layers; arg is the store. */
+int store_save(void *arg, const struct plan_state *s);
+/* Take in a file of the same plan. */
+void store_read(struct store *o, const char *file);
+/* A layer is done: its result alone is stored from now on. */
+void store_finish(struct store *o, uint64_t layer, const struct place *p, double cost);
+/* The layer's search of a placement of n experts, as far as it was read; NULL: not stored. */
+const struct state *store_begun(struct store *o, uint64_t layer, uint32_t n);
+
+#endif
