@@ -97,5 +97,6 @@ is 'before and after' "$(field cost mean -l 0 -c s.jsonc -p p t) $(field cost me
 	"place-eval -l 0 -c s.jsonc --before p -p best t -t | awk '\$1 == \"change\" { print \$3, \$4 }'"
 is 'nothing moved from itself' '0.0 0' sh -c "place-eval -l 0 -c s.jsonc --before p -p p t -t | awk '\$1 == \"change\" { printf \"%.1f %d\", \$5, \$6 }'"
 is 'ranks over layers' 1 sh -c "place-eval -c s.jsonc -p p t -t | grep -c ^balance-ranks"
+fails 2 'a layer without records' "printf '{%s,\n\"layer\": 7}' '$system' >l.jsonc; place-init -c l.jsonc --trace t p" 'no placement|l.jsonc:2:10: no records for layer 7'
 fails 2 'a hold-out and a before' 'place-eval -c s.jsonc --holdout 0.5 --before p -p p t' 'two questions'
 done_testing

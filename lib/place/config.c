@@ -275,6 +275,8 @@ take_sequence(struct config *c, struct json *j, int v)
 
 /* ---- files ---- */
 
+static const char *const told[] = {"layer", "experts", "slots"}; /* enum CONFIG_... */
+
 static int
 read_keys(struct config *c, struct json *j, const struct key *keys, size_t n, uint64_t *seen)
 {
@@ -291,6 +293,11 @@ read_keys(struct config *c, struct json *j, const struct key *keys, size_t n, ui
 		if (i < n && take(c, j, k + 1, &keys[i]) < 0)
 			return -1;
 		*seen |= i < n ? UINT64_C(1) << i : 0;
+		for (size_t a = 0; i < n && a < CONFIG_AT; a++)
+			if (!strcmp(keys[i].name, told[a])) {
+				json_fail(j, k + 1, "%s", "");
+				snprintf(c->at[a], sizeof c->at[a], "%.31s", j->err);
+			}
 		if (i < n)
 			continue;
 		if (keys == search_keys && json_is(j, k, "search_sequence")) {

@@ -9,6 +9,7 @@
 #include "init.h"
 
 enum { CONFIG_ERR = 512, CONFIG_STEPS = 64 };
+enum { CONFIG_LAYER, CONFIG_EXPERTS, CONFIG_SLOTS, CONFIG_AT }; /* keys that a trace may belie */
 enum search_kind { SEARCH_NONE, SEARCH_RANDOM, SEARCH_LOCAL, SEARCH_ANNEAL, SEARCH_SEQUENCE };
 
 struct search_step {
@@ -30,6 +31,7 @@ struct config {
 	uint64_t cost;                                              /* enum cost_kind */
 	double simple[3];                                           /* alpha, beta, gamma */
 	char latency[1024], combine_latency[1024], rank_cost[1024]; /* files of numbers */
+	char at[CONFIG_AT][32]; /* "LINE:COLUMN: " of those keys, "" where the file has none */
 	/* initial placement */
 	uint64_t strategy, axis, hot_axis, top_n; /* enums of init.h */
 	char spread[32];

@@ -161,12 +161,33 @@ setup_start(struct setup *s, struct tool *t)
 	if (s->c.rows * s->c.cols >= PLACE_NONE)
 		die("a mesh of %llu x %llu devices", (unsigned long long)s->c.rows,
 		    (unsigned long long)s->c.cols);
+	s->layer_option = s->layers.n > 0;
 	if (s->layers.n == 0 && s->c.layer != TR_NONE && tr_list_add(&s->layers, s->c.layer) < 0)
 		die("no memory");
 	s->c.cost = s->cost >= 0 ? (uint64_t)s->cost : s->c.cost;
 	s->model.routing = (enum cost_routing)s->c.routing; /* says what of a trace is read */
 	if (!s->late)
 		setup_model(s, t->seed);
+}
+
+const char *
+setup_at(const struct setup *s, int key)
+{
+	static char text[1200];
+	int option = key == CONFIG_SLOTS     ? s->slots != TR_NONE
+		     : key == CONFIG_EXPERTS ? s->experts != TR_NONE
+					     : s->layer_option;
+
+	text[0] = 0;
+	if (!option && *s->c.at[key])
+		snprintf(text, sizeof text, "%.1000s:%s", s->system, s->c.at[key]);
+	return text;
+}
+
+void
+setup_no_layer(const struct setup *s, uint64_t layer)
+{
+	die("%sno records for layer %llu", setup_at(s, CONFIG_LAYER), (unsigned long long)layer);
 }
 
 int
@@ -221,8 +242,9 @@ setup_trace(struct setup *s, struct tool *t, char **files, int n, struct setup_l
 
 			s->c.experts = s->c.experts ? s->c.experts : experts;
 			if (s->c.experts != experts)
-				die("the trace has %llu experts, the system %llu",
-				    (unsigned long long)experts, (unsigned long long)s->c.experts);
+				die("%sthe trace has %llu experts, the system %llu",
+				    setup_at(s, CONFIG_EXPERTS), (unsigned long long)experts,
+				    (unsigned long long)s->c.experts);
 		}
 		if (strcmp(f.kind, "route") || !setup_has(s, layer))
 			continue;
@@ -248,7 +270,7 @@ setup_trace(struct setup *s, struct tool *t, char **files, int n, struct setup_l
 	if (nlayer)
 		qsort(*out, nlayer, sizeof **out, by_layer);
 	if (!nlayer && s->layers.n)
-		die("no records for layer %llu", (unsigned long long)s->layers.range[0].lo);
+		setup_no_layer(s, s->layers.range[0].lo);
 	if (!nlayer)
 		die("no records");
 	return nlayer;

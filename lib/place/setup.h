@@ -19,7 +19,8 @@ struct setup {
 	int late; /* the placement tells the mesh: setup_model comes after it */
 	struct tr_list layers;
 	/* filled by setup_start */
-	struct config c; /* experts 0: not told, the trace says */
+	int layer_option; /* layers is the option's, not that of -c */
+	struct config c;  /* experts 0: not told, the trace says */
 	struct cost_model model;
 };
 
@@ -85,6 +86,9 @@ struct setup {
 void setup_start(struct setup *s, struct tool *t);
 /* The cost model, for the mesh of s->c; setup_start calls it unless s->late. */
 void setup_model(struct setup *s, uint64_t seed);
+/* "FILE:LINE:COLUMN: " where -c says that (CONFIG_...) and no option does, "" else. */
+const char *setup_at(const struct setup *s, int key);
+_Noreturn void setup_no_layer(const struct setup *s, uint64_t layer);
 /* Is that layer asked for? */
 int setup_has(const struct setup *s, uint64_t layer);
 /* Copies that a device takes. */

@@ -312,7 +312,7 @@ main(int argc, char **argv)
 		while (l < nlayer && layer[l].layer < place[i].layer)
 			l++;
 		if (l == nlayer || layer[l].layer != place[i].layer)
-			die("no records for layer %llu", (unsigned long long)place[i].layer);
+			setup_no_layer(&setup, place[i].layer);
 		part = layer[l].tokens;
 		if (holdout > 0 && tokens_part(&part, &layer[l].tokens, 0,
 					       (size_t)(holdout * (double)part.nbatch)) < 0)

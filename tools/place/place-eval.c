@@ -187,7 +187,7 @@ main(int argc, char **argv)
 		while (l < nlayer && layer[l].layer < place[i].layer)
 			l++;
 		if (l == nlayer || layer[l].layer != place[i].layer)
-			die("no records for layer %llu", (unsigned long long)place[i].layer);
+			setup_no_layer(&setup, place[i].layer);
 		of[i] = &layer[l].tokens;
 	}
 	costs(place, nplace, of, result);

@@ -105,7 +105,7 @@ main(int argc, char **argv)
 		while (l < nlayer && layer[l].layer < place[i].layer)
 			l++;
 		if (l == nlayer || layer[l].layer != place[i].layer)
-			die("no records for layer %llu", (unsigned long long)place[i].layer);
+			setup_no_layer(&setup, place[i].layer);
 		if (place[i].place.rows != setup.c.rows || place[i].place.cols != setup.c.cols)
 			die("a placement on %ux%u, the system is %llux%llu", place[i].place.rows,
 			    place[i].place.cols, (unsigned long long)setup.c.rows,

@@ -63,7 +63,8 @@ replicate(const struct tr_frame *f)
 	int r;
 
 	if (setup.c.experts && setup.c.experts != experts)
-		die("counts of %llu experts, the system has %llu", (unsigned long long)experts,
+		die("%scounts of %llu experts, the system has %llu",
+		    setup_at(&setup, CONFIG_EXPERTS), (unsigned long long)experts,
 		    (unsigned long long)setup.c.experts);
 	if (tr_col(f, "n", &n) <= 0 || n.width != 1)
 		die("@count without n");
@@ -75,8 +76,8 @@ replicate(const struct tr_frame *f)
 		count[e] = tokens;
 	r = choose(count, total, (double)tokens / (double)batch_tokens, copies);
 	if (r < 0)
-		die("%llu slots are too few for %u experts, shared ones with %llu copies",
-		    (unsigned long long)setup.c.slots, total,
+		die("%s%llu slots are too few for %u experts, shared ones with %llu copies",
+		    setup_at(&setup, CONFIG_SLOTS), (unsigned long long)setup.c.slots, total,
 		    (unsigned long long)setup.c.shared_copies);
 	if (place_init(&p, (uint32_t)setup.c.rows, (uint32_t)setup.c.cols, total, copies) < 0)
 		die("no memory");
