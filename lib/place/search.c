@@ -8,16 +8,6 @@
 
 /* ---- tokens ---- */
 
-void
-search_value(const struct search *s, struct seen k, uint32_t picks, double value[2])
-{
-	const double *a = s->m.dispatch, *b = s->m.combine;
-	double mean = s->mean[picks][k.sum], far = k.far;
-
-	value[0] = a[0] + a[1] * k.column + a[2] * mean + a[3] * far;
-	value[1] = b[0] + b[1] * k.devices + b[2] * mean + b[3] * far;
-}
-
 struct way
 search_way(const struct search *s, uint32_t a, uint32_t b)
 {
@@ -467,28 +457,34 @@ struct tops {
 };
 
 SEARCH_CLONES static void
-look(const struct search *s, int side, size_t b, const struct way *w, struct tops *x)
+look(const struct search *s, int side, size_t b, const struct way *way, struct tops *tops)
 {
-	const uint32_t *end, *at = search_tokens(s, search_side(s, side), b, &end);
-	const struct top *top = s->top[b];
+	const struct way w = *way; /* copies, which no store can change */
+	const struct top dispatch = s->top[b][0], combine = s->top[b][1];
+	const struct token *token = s->token;
 	const uint64_t *other = search_bits(s, search_side(s, !side));
+	const uint32_t *end, *at = search_tokens(s, search_side(s, side), b, &end);
+	double(*value)[2] = s->value;
+	struct tops x = *tops;
 
 	for (; at < end; at++) {
-		const struct token *k = &s->token[*at];
-		const double *old = s->value[*at];
+		const struct token *k = &token[*at];
+		const double *old = value[*at];
 		double v[2];
 
 		/* tokens of a copy lie anywhere: ask for those to come */
-		__builtin_prefetch(&s->token[at[AHEAD]]);
+		__builtin_prefetch(&token[at[AHEAD]]);
 		if (search_bit(other, *at))
 			continue;
-		search_value(s, token_after(k, w), k->picks, v);
-		for (int i = 0; i < 2; i++) {
-			x->gone[i][0] += old[i] == top[i].v[0];
-			x->gone[i][1] += old[i] == top[i].v[1];
-			x->most[i] = MAX(x->most[i], v[i]);
-		}
+		search_value(s, token_after(k, &w), k->picks, v);
+		x.gone[0][0] += old[0] == dispatch.v[0];
+		x.gone[0][1] += old[0] == dispatch.v[1];
+		x.gone[1][0] += old[1] == combine.v[0];
+		x.gone[1][1] += old[1] == combine.v[1];
+		x.most[0] = MAX(x.most[0], v[0]);
+		x.most[1] = MAX(x.most[1], v[1]);
 	}
+	*tops = x;
 }
 
 /* The largest value of a batch but for the changed tokens, where the two largest are gone. */

@@ -149,6 +149,17 @@ token_after(const struct token *k, const struct way *w)
 			     k->sum + hb - ha, top_nibble(k->hops + nibble(hb) - nibble(ha))};
 }
 
+/* Its dispatch and combine, as cost_eval has them. */
+static inline void
+search_value(const struct search *s, struct seen k, uint32_t picks, double value[2])
+{
+	const double *a = s->m.dispatch, *b = s->m.combine;
+	double mean = s->mean[picks][k.sum], far = k.far;
+
+	value[0] = a[0] + a[1] * k.column + a[2] * mean + a[3] * far;
+	value[1] = b[0] + b[1] * k.devices + b[2] * mean + b[3] * far;
+}
+
 /* The instances of the last change: side 0 is a on its way to db, side 1 b on its to da. */
 static inline uint32_t
 search_side(const struct search *s, int side)
@@ -189,7 +200,6 @@ search_away(const struct search *s, uint32_t expert, uint32_t dev)
 }
 
 struct way search_way(const struct search *s, uint32_t a, uint32_t b);
-void search_value(const struct search *s, struct seen k, uint32_t picks, double value[2]);
 /* The true cost of the change a, b, da, db of s. */
 double search_exact(struct search *s);
 int search_soft_open(struct search *s, double tau);
