@@ -55,8 +55,8 @@ for f, x in (('none/a', np.array(None, dtype=object)), ('none/b', a), ('flat/a',
 np.savez('token.npz', routed_experts=a, prompt_token_ids=[1, -2, 3])
 np.savez('long.npz', routed_experts=np.random.default_rng(5).integers(0, 300, (40000, 3, 2)), request_id='x y')
 E
-is 'the vector of the placement page' '{"layer": 1, "batch_id": 7, "request_id": 7, "source_file": "problem_1.npz", "topk_experts": [[2, 3], [3, 0], [1, 3]]}
-{"layer": 1, "batch_id": 1, "request_id": 1, "source_file": "problem_10.npz", "topk_experts": [[2, 3], [3, 0], [1, 3]]}' \
+is 'the vector of the placement page' '{"layer": 1, "batch_id": 7, "topk_experts": [[2, 3], [3, 0], [1, 3]], "request_id": 7, "source_file": "problem_1.npz"}
+{"layer": 1, "batch_id": 1, "topk_experts": [[2, 3], [3, 0], [1, 3]], "request_id": 1, "source_file": "problem_10.npz"}' \
 	sh -c 'npz2trace -l 1 spec | trace2jsonl --dialect moe-balance'
 is 'the output alone' '0:2,0 0:2,0 ' rows -l 0 --token-slice output spec
 is 'the prompt alone' '0:0,1 0:1,2 0:0,1 0:1,2 ' rows -l 0 --token-slice prompt spec/

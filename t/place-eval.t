@@ -77,7 +77,7 @@ import struct, sys
 s = [[.9, .8, .1], [.7, .6, .5], [.9, .2, .1], [.3, .2, .9]]
 b = bytes([0, 1, 0, 1, 0, 1, 2, 0]).ljust(64, b'\0') + b''.join(struct.pack('<3f', *x) for x in s)
 sys.stdout.buffer.write(b'@trace v=1 layers=1 experts=3 topk=2\n'
-    b'@route batch=0 layer=0 rows=4 cols=ids:u8:2,logits:f32:3 bytes=%d\n' % len(b) + b + b'\n@end frames=1\n')
+    b'@route batch=0 layer=0 rows=4 cols=ids:u8:2,logit:f32:3 bytes=%d\n' % len(b) + b + b'\n@end frames=1\n')
 E
 printf '{"0": [0, 1], "1": [2], "2": [3]}' | place-conv --mesh 4x1 --experts 3 --shared 0 --slots 4 --from placement.json -o q4
 loads() { # RULE: picks of each device, then rerouted and dropped
@@ -86,7 +86,7 @@ loads() { # RULE: picks of each device, then rerouted and dropped
 }
 is 'rerouted: two on each device, one to another expert' '2 2 2 2 1 0' loads reroute
 is 'unlike the copies of its own experts' '2 2 3 1  ' loads least-loaded
-fails 2 'rerouting without logits' 'place-eval -c s.jsonc --routing reroute -p p t' 'needs logits'
+fails 2 'rerouting without logits' 'place-eval -c s.jsonc --routing reroute -p p t' 'needs a column logit'
 
 is 'tokens sent from device to device are the devices of tokens' "$(field locality devices -l 0 -c s.jsonc -p p t | awk '{ print $1 * 10 }')" sh -c \
 	"place-eval -l 0 -c s.jsonc --traffic -p p t -t | awk -F'\t' '/^# / { t = /tokens/ } !/^#/ && t { n = split(\$NF, v, \",\"); for (i = 1; i <= n; i++) s += v[i] } END { print s }'"

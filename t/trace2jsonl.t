@@ -65,7 +65,7 @@ printf '@trace v=1 layers=1 experts=4 topk=2\n@seq batch=3 seq=0 request=a%%20b 
 for b in 3 4; do printf '@route batch=%s layer=0 rows=1 cols=ids:u8:2 bytes=2\n\0\1\n' $b; done >>seq.trace
 echo '@end frames=5' >>seq.trace
 is 'request and source of the one sequence of its batch' \
-	'{"layer": 0, "batch_id": 3, "request_id": "a b", "source_file": 7, "topk_experts": [[0, 1]]}
+	'{"layer": 0, "batch_id": 3, "topk_experts": [[0, 1]], "request_id": "a b", "source_file": 7}
 {"layer": 0, "batch_id": 4, "topk_experts": [[0, 1]]}' trace2jsonl --dialect moe-balance seq.trace
 
 if command -v trace-gen >/dev/null && command -v trace-cmp >/dev/null; then

@@ -100,7 +100,7 @@ options(struct tool *t)
 		}
 		if (!strcmp(o->name, "progress")) {
 			o->var = &t->progress;
-			has = reads && !(t->flags & TOOL_OWNIN);
+			has = (reads && !(t->flags & TOOL_OWNIN)) || t->flags & TOOL_PROGRESS;
 		} else if (!strcmp(o->name, "keep-going")) {
 			o->var = &t->limits.keep_going;
 			has = reads;

@@ -24,17 +24,18 @@
 #include "spool.h"
 
 enum tool_flags {
-	TOOL_TRACE = 1,     /* writes a trace: refuses a terminal without -t */
-	TOOL_RESULT = 2,    /* writes result frames: text on a terminal */
-	TOOL_BYTES = 4,     /* writes something else, through t->sink */
-	TOOL_NOIN = 8,      /* reads no trace: operands are the tool's own affair */
-	TOOL_OWNIN = 1024,  /* reads traces, but opens them itself by tool_reader */
-	TOOL_FOLD = 16,     /* folds all sections of all inputs into one */
-	TOOL_JOBS = 32,     /* has -j */
-	TOOL_SEED = 64,     /* has -s */
-	TOOL_FORCE = 128,   /* has -f */
-	TOOL_OWNOUT = 256,  /* has -o, but opens its outputs itself */
-	TOOL_NOFRAME = 512, /* no output at all but what it prints to t->sink */
+	TOOL_TRACE = 1,       /* writes a trace: refuses a terminal without -t */
+	TOOL_RESULT = 2,      /* writes result frames: text on a terminal */
+	TOOL_BYTES = 4,       /* writes something else, through t->sink */
+	TOOL_NOIN = 8,        /* reads no trace: operands are the tool's own affair */
+	TOOL_OWNIN = 1024,    /* reads traces, but opens them itself by tool_reader */
+	TOOL_FOLD = 16,       /* folds all sections of all inputs into one */
+	TOOL_JOBS = 32,       /* has -j */
+	TOOL_SEED = 64,       /* has -s */
+	TOOL_FORCE = 128,     /* has -f */
+	TOOL_OWNOUT = 256,    /* has -o, but opens its outputs itself */
+	TOOL_PROGRESS = 2048, /* has --progress where it reads by tool_reader: shows its own */
+	TOOL_NOFRAME = 512,   /* no output at all but what it prints to t->sink */
 };
 
 struct tool {

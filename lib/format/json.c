@@ -507,14 +507,13 @@ json_parse(struct json *j, const char *p, size_t n)
 	return parse(j);
 }
 
-/* Blank comments, and commas that only a closing bracket follows. */
+/* Blank comments. */
 int
 json_parse_c(struct json *j, char *p, size_t n)
 {
-	char *s = p, *end = p + n, *comma = NULL, *close;
+	char *s = p, *end = p + n, *close;
 	const unsigned char *q, *bad;
 	const char *why;
-	int value = 0; /* the last thing seen may be followed by a comma */
 
 	j->src = j->text = p;
 	j->nsrc = j->ntext = n;
@@ -525,8 +524,6 @@ json_parse_c(struct json *j, char *p, size_t n)
 			if (!q) /* the grammar pass says it with its place */
 				break;
 			s += q - (unsigned char *)s;
-			value = 1;
-			comma = NULL;
 		} else if (*s == '/' && end - s > 1 && s[1] == '/') {
 			while (s < end && *s != '\n')
 				*s++ = ' ';
@@ -539,17 +536,7 @@ json_parse_c(struct json *j, char *p, size_t n)
 			for (; s < close + 2; s++)
 				if (*s != '\n')
 					*s = ' ';
-		} else if (*s == ',') {
-			comma = value ? s : NULL;
-			value = 0;
-			s++;
 		} else {
-			if (comma && (*s == ']' || *s == '}'))
-				*comma = ' ';
-			if (!strchr(" \t\r\n", *s) || !*s) {
-				comma = NULL;
-				value = *s != '[' && *s != '{' && *s != ':';
-			}
 			s++;
 		}
 	}

@@ -58,7 +58,7 @@ struct json {
  * root.  0, or -1 and j->err. */
 int json_parse(struct json *j, const char *p, size_t n);
 
-/* The same for JSONC: comments, and commas before a closing bracket, become
+/* The same for JSON with comments, which become
  * spaces in place. */
 int json_parse_c(struct json *j, char *p, size_t n);
 

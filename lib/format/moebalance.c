@@ -3,7 +3,8 @@
  *
  * A frame is written back as the usual record: layer, batch_id, request_id and
  * source_file of the batch's seq frame, origin_rows, topk_experts, topk_weights,
- * as far as it has them, in this order.  The private keys say what differs:
+ * as far as it has them, in this order; without origins topk_experts and
+ * topk_weights stand before request_id.  The private keys say what differs:
  *
  *	keys      the members, where they are not these in this order; xN is the
  *	          text of the key xN
@@ -519,6 +520,18 @@ differs(struct tr_frame *f, const char *key, struct json *j, int v, const char *
 	return tr_set(f, name, text);
 }
 
+/* With origins as in the reference's searcher, without as its NPZ converter writes. */
+static void
+usual_keys(char *keys, size_t size, const char *request, const char *source, const char *origin,
+	   const char *weights)
+{
+	if (*origin)
+		snprintf(keys, size, "layer,batch_id%s%s%s,topk_experts%s", request, source, origin,
+			 weights);
+	else
+		snprintf(keys, size, "layer,batch_id,topk_experts%s%s%s", weights, request, source);
+}
+
 int
 mb_get(struct mb *m, const char *p, size_t n, uint64_t line, uint64_t experts, struct tr_frame *seq,
        struct tr_frame *f)
@@ -527,7 +540,7 @@ mb_get(struct mb *m, const char *p, size_t n, uint64_t line, uint64_t experts, s
 					    "source_file",  "origin_row",  "origin_rows",
 					    "topk_experts", "topk_weights"};
 	struct json *j = &m->j;
-	char keys[1024] = "", expect[256] = "", text[1024], id[1024], name[64];
+	char keys[1024] = "", expect[256], text[1024], id[1024], name[64];
 	int v[LEN(usual)], has[LEN(usual)], i, member, tok, nx = 0, made = 0, width, rc = 0;
 	uint64_t layer, max = experts ? experts : TR_EXPERTS_MAX, u;
 	struct entry *b, *place;
@@ -650,9 +663,13 @@ mb_get(struct mb *m, const char *p, size_t n, uint64_t line, uint64_t experts, s
 	has[ROW] = tr_key(f, "origin", &q) > 0;
 	has[ROWS] = m->got_origin;
 	has[W] = m->got_w;
-	for (i = 0; i < (int)LEN(usual); i++)
-		if (has[i])
-			strcat(strcat(expect, *expect ? "," : ""), usual[i]);
+	usual_keys(expect, sizeof expect, has[REQUEST] ? ",request_id" : "",
+		   has[SOURCE] ? ",source_file" : "",
+		   has[ROW] && has[ROWS] ? ",origin_row,origin_rows"
+		   : has[ROW]            ? ",origin_row"
+		   : has[ROWS]           ? ",origin_rows"
+					 : "",
+		   has[W] ? ",topk_weights" : "");
 	for (member = json_first(j, 0), at = 0; member >= 0; member = json_next(j, 0, member)) {
 		for (i = 0; i < (int)LEN(usual) && v[i] != member + 1; i++)
 			;
@@ -916,10 +933,12 @@ mb_put(struct mb *m, struct json_out *o, const struct tr_frame *f)
 		return TR_ECOLS;
 
 	if (tr_text(f, PRIVATE "keys", keys, sizeof keys) <= 0)
-		snprintf(keys, sizeof keys, "layer,batch_id%s%s%s%s,topk_experts%s",
-			 b && b->request ? ",request_id" : "", b && b->source ? ",source_file" : "",
-			 !l.has_origin && tr_num(f, "origin", &n) > 0 ? ",origin_row" : "",
-			 l.has_origin ? ",origin_rows" : "", l.has_w ? ",topk_weights" : "");
+		usual_keys(keys, sizeof keys, b && b->request ? ",request_id" : "",
+			   b && b->source ? ",source_file" : "",
+			   l.has_origin                  ? ",origin_rows"
+			   : tr_num(f, "origin", &n) > 0 ? ",origin_row"
+							 : "",
+			   l.has_w ? ",topk_weights" : "");
 
 	json_put_open(o, '{');
 	for (key = strtok_r(keys, ",", &save); key; key = strtok_r(NULL, ",", &save)) {

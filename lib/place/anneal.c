@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "num.h"
 #include "rng.h"
 #include "searchstate.h"
 
@@ -125,7 +126,7 @@ temperature(const struct walk *w, const struct schedule *c, int *over)
 		*over = gone >= 1;
 		share = MAX(share, gone);
 	}
-	return c->t0 > 0 ? c->t0 * pow(c->t1 / c->t0, MIN(share, 1)) : 0;
+	return c->t0 > 0 ? c->t0 * num_pow(c->t1 / c->t0, MIN(share, 1)) : 0;
 }
 
 int
@@ -146,10 +147,10 @@ walk_go(struct walk *w, const struct schedule *c, uint64_t n)
 		now = walk_energy(w);
 		if (cost == INFINITY)
 			continue;
-		if (w->local
-			    ? cost >= now
-			    : cost > now && rng_f64(w->seed, UINT64_C(0x616e) << 48 | w->stream,
-						    w->draws++) >= exp((now - cost) / MAX(1e-9, t)))
+		if (w->local ? cost >= now
+			     : cost > now &&
+				       rng_f64(w->seed, UINT64_C(0x616e) << 48 | w->stream,
+					       w->draws++) >= num_exp((now - cost) / MAX(1e-9, t)))
 			continue;
 		if (w->soft)
 			search_accept_soft(s);

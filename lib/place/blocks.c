@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "num.h"
 #include "rng.h"
 #include "search.h"
 #include "size.h"
@@ -156,6 +157,22 @@ draw(struct blocks *w, uint32_t b, double margin)
 	}
 }
 
+/* Could a device have more blocks than a byte holds? */
+static int
+too_large(const struct blocks *w, const struct place *p)
+{
+	uint32_t *used = calloc(w->ndev, sizeof *used), per = 1;
+	uint64_t most = 0;
+
+	for (uint32_t i = 0; used && i < p->n; i++)
+		per = MAX(per, ++used[p->dev[i]]);
+	free(used);
+	for (size_t i = 0; i < (size_t)w->experts * w->nb; i++)
+		most = MAX(most, (uint64_t)w->picks[i]);
+	most = (most + w->m->block_tokens - 1) / w->m->block_tokens;
+	return most * per > 255;
+}
+
 static int
 blocks_open(struct blocks *w, const struct place *p, double margin, uint32_t drawn)
 {
@@ -193,8 +210,12 @@ blocks_open(struct blocks *w, const struct place *p, double margin, uint32_t dra
 		least = (least + w->ndev - 1) / w->ndev;
 		((uint8_t *)w->target)[b] = (uint8_t)MIN(least, (uint64_t)200);
 	}
+	if (drawn && !t->nbatch)
+		return TR_EVALUE;
 	for (uint32_t b = (uint32_t)t->nbatch; b < w->nb; b++)
 		draw(w, b, margin);
+	if (too_large(w, p))
+		return TR_ELIMIT;
 	for (uint32_t e = 0; e < w->experts; e++) {
 		w->copies[e] = p->first[e + 1] - p->first[e];
 		if (w->copies[e] > COPIES)
@@ -226,8 +247,9 @@ below(struct blocks *w, uint32_t n)
 static int
 take(struct blocks *w, int32_t rise, double temperature)
 {
-	return rise <= 0 || (temperature > 0 && rng_f64(w->rng.seed, UINT64_C(0x626d) << 48,
-							w->rng.at++) < exp(-rise / temperature));
+	return rise <= 0 ||
+	       (temperature > 0 && rng_f64(w->rng.seed, UINT64_C(0x626d) << 48, w->rng.at++) <
+					   num_exp(-rise / temperature));
 }
 
 static int
@@ -374,7 +396,7 @@ search_blocks(struct place *p, const struct tokens *t, const struct cost_model *
 			w.home[p->expert[i] * w.ndev + p->dev[i]] = 1;
 	}
 	for (uint64_t n = 0; n < iters && !r; n++) {
-		double temperature = 3 * pow(0.02, (double)n / (double)iters);
+		double temperature = 3 * num_pow(0.02, (double)n / (double)iters);
 		uint32_t e = below(&w, w.experts), f = below(&w, w.experts);
 		uint32_t i = below(&w, w.copies[e]), k = below(&w, w.copies[f]);
 

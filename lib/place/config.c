@@ -120,8 +120,8 @@ take_numbers(struct json *j, int v, const struct key *k, double *to)
 	if (json_type(j, v) != JSON_ARR || json_size(j, v) != (int)k->hi)
 		return json_fail(j, v, "%s: not %d numbers", k->name, (int)k->hi);
 	for (int e = json_first(j, v); e >= 0; e = json_next(j, v, e))
-		if (json_f64(j, e, &to[i++]) < 0)
-			return json_fail(j, e, "%s: no number", k->name);
+		if (json_f64(j, e, &to[i]) < 0 || fabs(to[i++]) > 1e9)
+			return json_fail(j, e, "%s: no number from -1e9 to 1e9", k->name);
 	return 0;
 }
 
@@ -239,8 +239,8 @@ step_object(struct config *c, struct json *j, int v)
 		if (json_is(j, k, "type") && !strcmp(word, "anneal"))
 			s.kind = SEARCH_ANNEAL;
 	}
-	if (!s.iters)
-		return json_fail(j, v, "a step without iters");
+	if (!s.iters || json_find(j, v, "type") < 0)
+		return json_fail(j, v, "a step without type or iters");
 	if (step_end(c, &s, err) < 0)
 		return json_fail(j, v, "%s", err);
 	return 0;

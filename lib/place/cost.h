@@ -61,7 +61,8 @@ cost_hop(uint32_t a, uint32_t b, uint32_t rows)
  * the batch]: used by ROUTE_NEAREST. 0 or TR_ENOMEM. */
 int cost_route(const struct place *p, const struct tokens *t, size_t batch,
 	       const struct cost_model *m, const uint16_t *origin, uint32_t *to);
-/* 0, TR_ENOMEM, TR_EVALUE: an origin beyond the mesh, or picks beyond the placement. */
+/* 0, TR_ENOMEM, TR_EVALUE: an origin beyond the mesh, picks beyond the placement, or ROUTE_REROUTE
+ * of tokens without scores. */
 int cost_eval(const struct place *p, const struct tokens *t, const struct cost_model *m,
 	      struct cost_result *r);
 

@@ -57,8 +57,7 @@ write_placement(const struct placed *l, size_t n, struct json_out *o, char err[F
 		}
 		json_put_close(o);
 	}
-	json_put_close(o);
-	json_put_bytes(o, "\n", 1);
+	json_put_close(o); /* and no newline: the reference writes none */
 	free(used);
 	return 0;
 }
@@ -277,6 +276,24 @@ from_slots(struct placed *l, const uint16_t *expert, size_t n, uint32_t rows, ui
 				if (slot >= 0)
 					l->place.dev[l->place.first[e] + i++] =
 						(uint16_t)((size_t)slot / (n / ndev));
+				for (int u = json_first(j, v); u != s; u = json_next(j, v, u)) {
+					int64_t other;
+
+					if (slot >= 0 && json_i64(j, u, &other) == 0 &&
+					    other == slot) {
+						json_fail(j, s, "a slot twice");
+						snprintf(err, FORMATS_ERR, "%s", j->err);
+						r = -1;
+						goto out;
+					}
+				}
+			}
+			if (i != copies[e]) {
+				json_fail(j, v, "%u of the %u slots that hold expert %u", i,
+					  copies[e], e);
+				snprintf(err, FORMATS_ERR, "%s", j->err);
+				r = -1;
+				goto out;
 			}
 		}
 	}
@@ -441,6 +458,8 @@ read_trtllm(const char *p, const char *end, uint32_t rows, uint32_t cols, struct
 			}
 			expert[k++] = (uint16_t)x;
 		}
+		if (n >= 0 && at >= end)
+			n = fail(err, "a list without its end");
 		at++;
 		if (n < 0)
 			break;

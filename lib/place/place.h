@@ -52,7 +52,7 @@ struct tokens {
 	uint16_t *order;  /* [ntoken][routed] experts by falling score; NULL unless scores */
 	uint32_t routed;  /* experts that are not shared, where there is order */
 	uint32_t experts; /* shared included */
-	int scores;       /* the caller's: read them from logits */
+	int scores;       /* the caller's: read them from column logit */
 	int repeats;      /* some token names an expert twice */
 	size_t captoken, cappick, capbatch, caporder;
 	uint64_t number; /* of the last batch */
@@ -63,13 +63,12 @@ void tokens_free(struct tokens *t);
 /* Append the rows of a route frame (its ids, and origin where it has it); frames of one
  * batch follow each other.  shared: experts - shared .. experts - 1 are added to
  * each token that lacks them.  max: rows of a batch to take, 0 all.  0 or TR_E...; TR_EUSE:
- * scores are wanted and f has no logits of that many experts. */
+ * scores are wanted and f has no logit of that many experts; TR_EVALUE: an origin beyond 65534. */
 int tokens_add(struct tokens *t, const struct tr_frame *f, uint32_t shared, uint64_t max);
 /* Of each batch keep max(1, floor(share of its tokens)), drawn without replacement
  * by (seed, batch, token), in their order. */
 void tokens_sample(struct tokens *t, double share, uint64_t seed);
-/* The batches from .. end - 1 of t alone; arrays are t's own, but count, the caller's to
- * free.  0 or TR_ENOMEM. */
+/* The batches from .. end - 1 of t alone, owned.  0 or TR_ENOMEM. */
 int tokens_part(struct tokens *part, const struct tokens *t, size_t from, size_t end);
 /* Each batch of t once for each row of the mesh, where tokens that tell no row live in that:
  * what average-rows averages.  to is freed by tokens_free.  0 or TR_ENOMEM. */

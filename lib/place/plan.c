@@ -7,6 +7,7 @@
 #include "plan.h"
 #include "size.h"
 
+enum { STEP = 64 };      /* changes between two looks at the clock */
 enum { WIDE = 1 << 23 }; /* tokens times rows, 64 bytes each */
 
 struct shared { /* by all chains of a run */
@@ -26,7 +27,6 @@ struct shared { /* by all chains of a run */
 struct told {
 	struct shared *sh;
 	uint32_t chain;
-	double base; /* seconds before this step */
 };
 
 static int
@@ -38,7 +38,7 @@ tell(void *arg, double seconds, uint64_t iters, double cost, double best)
 
 	if (plan->tell) {
 		pthread_mutex_lock(&told->sh->lock);
-		stop |= plan->tell(plan->arg, told->chain, told->base + seconds, iters, cost, best);
+		stop |= plan->tell(plan->arg, told->chain, seconds, iters, cost, best);
 		pthread_mutex_unlock(&told->sh->lock);
 	}
 	return stop;
@@ -50,7 +50,7 @@ step(struct shared *sh, uint32_t i, struct walk *w, uint64_t iters)
 {
 	const struct plan *plan = sh->plan;
 	struct chain *c = &sh->chain[i];
-	struct told told = {sh, i, 0};
+	struct told told = {sh, i};
 	struct schedule x = {.t0 = w->t0, .t1 = w->t1, .iters = iters};
 	struct search *s =
 		search_new(&c->p, sh->wide, plan->model, plan->objective, plan->per_device);
@@ -62,11 +62,13 @@ step(struct shared *sh, uint32_t i, struct walk *w, uint64_t iters)
 		while (w->done < iters && !stop && !r) {
 			double now = search_now() - sh->begun;
 
-			if (now - last >= 0.05) {
+			if (now - last >= 0.05 || iters <= 50 * STEP) {
 				last = now;
 				stop = tell(&told, now, w->done, search_cost(s), w->least);
 			}
-			r = walk_go(w, &x, 64);
+			stop |= plan->seconds > 0 && now >= plan->seconds;
+			r = stop ? 0
+				 : walk_go(w, &x, iters <= 50 * STEP ? MAX(iters / 50, 1) : STEP);
 		}
 		tell(&told, search_now() - sh->begun, w->done, w->least, w->least);
 		c->cost = w->least;
@@ -83,7 +85,7 @@ random_placements(struct shared *sh, uint32_t i)
 	const struct plan *plan = sh->plan;
 	struct chain *c = &sh->chain[i];
 	struct init_opts o = {.strategy = INIT_RANDOM, .per_device = plan->per_device};
-	struct told told = {sh, i, 0};
+	struct told told = {sh, i};
 	struct cost_result result;
 	struct place p;
 	int r = place_copy(&p, sh->start);
@@ -102,7 +104,8 @@ random_placements(struct shared *sh, uint32_t i)
 			c->cost = cost;
 			memcpy(c->p.dev, p.dev, p.n * sizeof *p.dev);
 		}
-		if (tell(&told, search_now() - sh->begun, n + 1, cost, c->cost))
+		if (tell(&told, search_now() - sh->begun, n + 1, cost, c->cost) ||
+		    (plan->seconds > 0 && search_now() - sh->begun >= plan->seconds))
 			break;
 	}
 	place_free(&p);

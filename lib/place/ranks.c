@@ -6,9 +6,8 @@
 
 #include "ranks.h"
 
-/* What launchers tell their processes: Open MPI, MPICH and its kin, PMIx, Slurm. */
-static const char *const launched[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK",
-				       "SLURM_STEP_NUM_TASKS"};
+/* What launchers tell their processes of how many they are: Open MPI, MPICH and its kin, Slurm. */
+static const char *const launched[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"};
 
 /* Beside the program, as it is installed, or above its folder, as it is built. */
 static void *
@@ -39,7 +38,8 @@ ranks_open(struct ranks *r, const char **err)
 	size_t i = 0;
 
 	*r = (struct ranks){.size = 1};
-	while (i < sizeof launched / sizeof *launched && !getenv(launched[i]))
+	while (i < sizeof launched / sizeof *launched &&
+	       (!getenv(launched[i]) || atoi(getenv(launched[i])) < 2))
 		i++;
 	if (i == sizeof launched / sizeof *launched)
 		return 0;

@@ -15,7 +15,7 @@
 enum { TRIES = 1000, KICKS = 300 }; /* of the plan from nothing; of this one */
 #define KICK (UINT64_C(0x7270) << 48)
 
-struct plan {
+struct layout {
 	uint32_t ndev, per, experts;
 	const uint64_t *count;
 	uint32_t *copies;    /* [experts] */
@@ -27,13 +27,15 @@ struct plan {
 };
 
 struct step {
-	double gain;             /* for each copy that moves */
-	uint32_t x, from, y, to; /* x leaves from and y leaves to: see below */
+	double gain; /* for each copy that moves */
+	/* SWAP: x of device from and y of to change places; MOVE: x goes to a free slot of to; GIVE: x
+	 * gets a copy more on a free slot of from; HAND: in place of y on from */
+	uint32_t x, from, y, to;
 	enum { NO_STEP, SWAP, MOVE, HAND, GIVE } kind;
 };
 
 static double
-above(const struct plan *w, double load)
+above(const struct layout *w, double load)
 {
 	double x = load - w->target;
 
@@ -41,26 +43,26 @@ above(const struct plan *w, double load)
 }
 
 static double
-share(const struct plan *w, uint32_t e, uint32_t copies)
+share(const struct layout *w, uint32_t e, uint32_t copies)
 {
 	return (double)w->count[e] * w->unit / copies;
 }
 
 static int
-away(const struct plan *w, uint32_t e, uint32_t dev)
+away(const struct layout *w, uint32_t e, uint32_t dev)
 {
 	return !w->home[(size_t)e * w->ndev + dev];
 }
 
 static int
-has(const struct plan *w, uint32_t e, uint32_t dev)
+has(const struct layout *w, uint32_t e, uint32_t dev)
 {
 	return w->has[(size_t)e * w->ndev + dev];
 }
 
 /* Keep it if it gains more for its moves; those of copies that go home cost nothing. */
 static void
-offer(const struct plan *w, struct step *best, struct step s, double gain, int moves)
+offer(const struct layout *w, struct step *best, struct step s, double gain, int moves)
 {
 	if (gain <= 1e-15 || (moves > 0 && w->moved + (uint32_t)moves > w->max))
 		return;
@@ -71,7 +73,7 @@ offer(const struct plan *w, struct step *best, struct step s, double gain, int m
 
 /* x of a device above the target changes places with y of another, or goes to a free slot. */
 static void
-offer_swaps(const struct plan *w, struct step *best, uint32_t a)
+offer_swaps(const struct layout *w, struct step *best, uint32_t a)
 {
 	for (uint32_t i = 0; i < w->used[a]; i++) {
 		uint32_t x = w->on[a * w->per + i];
@@ -102,7 +104,7 @@ offer_swaps(const struct plan *w, struct step *best, uint32_t a)
 
 /* What is above once x has more copies by dx and y by dy, and dev has one x more, one y less. */
 static double
-gain_hand(const struct plan *w, uint32_t x, int dx, uint32_t y, int dy, uint32_t dev)
+gain_hand(const struct layout *w, uint32_t x, int dx, uint32_t y, int dy, uint32_t dev)
 {
 	double was = 0, is = 0;
 	double sx = share(w, x, w->copies[x]), tx = share(w, x, (uint32_t)((int)w->copies[x] + dx));
@@ -127,7 +129,7 @@ gain_hand(const struct plan *w, uint32_t x, int dx, uint32_t y, int dy, uint32_t
 /* An expert that is on a device above the target gets one more copy, on a free slot or in place
  * of an expert that has others. */
 static void
-offer_copies(const struct plan *w, struct step *best, uint32_t x)
+offer_copies(const struct layout *w, struct step *best, uint32_t x)
 {
 	for (uint32_t b = 0; b < w->ndev; b++) {
 		if (has(w, x, b))
@@ -146,7 +148,7 @@ offer_copies(const struct plan *w, struct step *best, uint32_t x)
 }
 
 static void
-put(struct plan *w, uint32_t e, uint32_t dev)
+put(struct layout *w, uint32_t e, uint32_t dev)
 {
 	w->on[dev * w->per + w->used[dev]++] = e;
 	w->has[(size_t)e * w->ndev + dev] = 1;
@@ -154,7 +156,7 @@ put(struct plan *w, uint32_t e, uint32_t dev)
 }
 
 static void
-take(struct plan *w, uint32_t e, uint32_t dev)
+take(struct layout *w, uint32_t e, uint32_t dev)
 {
 	uint32_t *on = w->on + dev * w->per, k = 0;
 
@@ -166,7 +168,7 @@ take(struct plan *w, uint32_t e, uint32_t dev)
 }
 
 static void
-loads(struct plan *w)
+loads(struct layout *w)
 {
 	memset(w->load, 0, w->ndev * sizeof *w->load);
 	for (uint32_t d = 0; d < w->ndev; d++)
@@ -179,7 +181,7 @@ loads(struct plan *w)
 
 /* Loads of an expert's devices as its copies become others. */
 static void
-reshare(struct plan *w, uint32_t e, double by)
+reshare(struct layout *w, uint32_t e, double by)
 {
 	for (uint32_t d = 0; d < w->ndev; d++)
 		if (has(w, e, d))
@@ -187,7 +189,7 @@ reshare(struct plan *w, uint32_t e, double by)
 }
 
 static void
-make(struct plan *w, const struct step *s)
+make(struct layout *w, const struct step *s)
 {
 	double sx = share(w, s->x, w->copies[s->x]), sy = share(w, s->y, w->copies[s->y]);
 
@@ -215,12 +217,14 @@ make(struct plan *w, const struct step *s)
 	w->load[s->from] += share(w, s->x, w->copies[s->x]);
 }
 
-static void
-steps(struct plan *w)
+static int
+steps(struct layout *w)
 {
-	uint8_t *seen = calloc(w->experts, 1);
+	uint8_t *seen = calloc(w->experts + 1, 1);
 
-	while (seen) {
+	if (!seen)
+		return TR_ENOMEM;
+	for (;;) {
 		struct step best = {.gain = 0};
 
 		memset(seen, 0, w->experts);
@@ -241,12 +245,13 @@ steps(struct plan *w)
 		make(w, &best);
 	}
 	free(seen);
+	return 0;
 }
 
 /* ---- kicks ---- */
 
 static double
-sum(const struct plan *w)
+sum(const struct layout *w)
 {
 	double x = 0;
 
@@ -257,7 +262,7 @@ sum(const struct plan *w)
 
 /* has of the best, from which all else follows. */
 static void
-restore(struct plan *w, const uint8_t *has)
+restore(struct layout *w, const uint8_t *has)
 {
 	memset(w->used, 0, w->ndev * sizeof *w->used);
 	memset(w->copies, 0, w->experts * sizeof *w->copies);
@@ -276,7 +281,7 @@ restore(struct plan *w, const uint8_t *has)
 /* One that most devices would feel: an expert of the fullest of some drawn devices takes the
  * place of another, which is the least missed of some drawn. */
 static int
-kick(struct plan *w, uint64_t seed, uint64_t *at)
+kick(struct layout *w, uint64_t seed, uint64_t *at)
 {
 	struct step best = {.kind = NO_STEP};
 	uint32_t a = (uint32_t)rng_below(seed, KICK, (*at)++, w->ndev), x;
@@ -309,7 +314,7 @@ kick(struct plan *w, uint64_t seed, uint64_t *at)
 }
 
 static int
-kicks(struct plan *w, uint64_t seed)
+kicks(struct layout *w, uint64_t seed)
 {
 	size_t size = (size_t)w->experts * w->ndev;
 	uint8_t *best = malloc(size + 1);
@@ -325,7 +330,8 @@ kicks(struct plan *w, uint64_t seed)
 
 		for (uint32_t n = 0; n <= i % 3; n++)
 			kick(w, seed, &at);
-		steps(w);
+		if (steps(w) < 0)
+			break; /* what was best is kept */
 		now = sum(w);
 		if (now < least || (now <= least && w->moved < moved)) {
 			least = now;
@@ -341,7 +347,7 @@ kicks(struct plan *w, uint64_t seed)
 }
 
 static double
-fullest(const struct plan *w)
+fullest(const struct layout *w)
 {
 	double x = 0;
 
@@ -360,7 +366,7 @@ from_nothing(const struct place *p, const uint64_t *count, struct replan *o, dou
 	int r = copies && load ? 0 : TR_ENOMEM;
 
 	if (!r) {
-		replicate_minmax(count, p->experts, 0, 0, p->n, copies);
+		replicate_minmax(count, p->experts, 0, 0, p->n, n, copies);
 		r = place_init(&q, p->rows, p->cols, p->experts, copies);
 	}
 	if (!r && (r = even_place(&q, count, o->per_device, TRIES, o->seed)) == 0) {
@@ -376,7 +382,7 @@ from_nothing(const struct place *p, const uint64_t *count, struct replan *o, dou
 }
 
 static int
-result(struct plan *w, struct place *p)
+result(struct layout *w, struct place *p)
 {
 	struct place q;
 	int r = place_init(&q, p->rows, p->cols, p->experts, w->copies);
@@ -402,11 +408,11 @@ result(struct plan *w, struct place *p)
 int
 replan(struct place *p, const uint64_t *count, struct replan *o)
 {
-	struct plan w = {.ndev = p->rows * p->cols,
-			 .per = o->per_device,
-			 .experts = p->experts,
-			 .count = count,
-			 .max = o->maxmoved};
+	struct layout w = {.ndev = p->rows * p->cols,
+			   .per = o->per_device,
+			   .experts = p->experts,
+			   .count = count,
+			   .max = o->maxmoved};
 	double sum = 0;
 	int r = 0;
 
@@ -432,8 +438,8 @@ replan(struct place *p, const uint64_t *count, struct replan *o)
 	if (!r && (r = from_nothing(p, count, o, w.unit)) == 0) {
 		w.target = o->best * (1 + o->within);
 		loads(&w);
-		steps(&w);
-		r = kicks(&w, o->seed);
+		if ((r = steps(&w)) == 0)
+			r = kicks(&w, o->seed);
 	}
 	if (!r) {
 		o->reached = fullest(&w);

@@ -14,8 +14,9 @@ struct replan {
 	uint32_t moved;
 };
 
-/* p in and out.  Moves are swaps, copies put on free slots, and copies that one expert hands to
- * another in place.  0 or TR_ENOMEM. */
+/* p in and out; a copy that shares its device with one of its expert is of no use and goes.  Moves
+ * are swaps, copies put on free slots, and copies that one expert hands to another in place.
+ * 0, TR_ENOMEM, TR_EVALUE: more copies than per_device allows. */
 int replan(struct place *p, const uint64_t *count, struct replan *o);
 
 #endif

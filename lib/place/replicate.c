@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "moetrace.h"
 #include "replicate.h"
 #include "size.h"
 
@@ -43,7 +44,7 @@ replicate_one_each(const uint64_t *count, uint32_t experts, uint32_t shared, uin
 
 	if (left < 0 || !r || !n) {
 		free(r);
-		return left < 0 ? -1 : 0;
+		return left < 0 ? TR_EVALUE : r ? 0 : TR_ENOMEM;
 	}
 	for (uint32_t e = 0; e < n; e++)
 		r[e] = (struct ranked){count[e], e};
@@ -63,26 +64,31 @@ heavier(uint64_t count, uint32_t copies, uint64_t count2, uint32_t copies2)
 
 /* left more copies for the first n experts. */
 static void
-level(const uint64_t *count, uint32_t n, int64_t left, uint32_t *copies)
+level(const uint64_t *count, uint32_t n, int64_t left, uint32_t limit, uint32_t *copies)
 {
 	for (; left > 0 && n; left--) {
-		uint32_t best = 0;
+		uint32_t best = UINT32_MAX;
 
-		for (uint32_t e = 1; e < n; e++)
-			if (heavier(count[e], copies[e], count[best], copies[best]))
+		for (uint32_t e = 0; e < n; e++)
+			if (copies[e] < limit &&
+			    (best == UINT32_MAX ||
+			     heavier(count[e], copies[e], count[best], copies[best])))
 				best = e;
-		copies[best]++;
+		if (best == UINT32_MAX)
+			limit = UINT32_MAX, left++; /* all have one a device: then twice on some */
+		else
+			copies[best]++;
 	}
 }
 
 int
 replicate_minmax(const uint64_t *count, uint32_t experts, uint32_t shared, uint32_t shared_copies,
-		 uint32_t slots, uint32_t *copies)
+		 uint32_t slots, uint32_t limit, uint32_t *copies)
 {
 	int64_t left = base(experts, shared, shared_copies, slots, copies);
 
-	level(count, shared_copies ? experts - shared : experts, left, copies);
-	return left < 0 ? -1 : 0;
+	level(count, shared_copies ? experts - shared : experts, left, limit, copies);
+	return left < 0 ? TR_EVALUE : 0;
 }
 
 /* Blocks of a copy of that many picks shared by so many copies, and the copies for so few. */
@@ -100,7 +106,7 @@ copies_for(double picks, uint64_t blocks, uint32_t block)
 
 int
 replicate_blocks(const uint64_t *count, uint32_t experts, uint32_t shared, uint32_t shared_copies,
-		 uint32_t slots, double batch, uint32_t block, uint32_t *copies)
+		 uint32_t slots, uint32_t limit, double batch, uint32_t block, uint32_t *copies)
 {
 	int64_t left = base(experts, shared, shared_copies, slots, copies);
 	uint32_t n = shared_copies ? experts - shared : experts;
@@ -119,7 +125,8 @@ replicate_blocks(const uint64_t *count, uint32_t experts, uint32_t shared, uint3
 				if (blocks_of(picks, copies[e], block) < at)
 					continue;
 				more = copies_for(picks, at - 1, block) - copies[e];
-				if (more <= left && (best == UINT32_MAX || more < need)) {
+				if (copies[e] + more <= limit && more <= left &&
+				    (best == UINT32_MAX || more < need)) {
 					best = e;
 					need = more;
 				}
@@ -130,8 +137,8 @@ replicate_blocks(const uint64_t *count, uint32_t experts, uint32_t shared, uint3
 			left -= need;
 		}
 	}
-	level(count, n, left, copies);
-	return left < 0 ? -1 : 0;
+	level(count, n, left, limit, copies);
+	return left < 0 ? TR_EVALUE : 0;
 }
 
 uint32_t
@@ -169,6 +176,7 @@ replicate_split(const uint64_t *count, uint32_t experts, uint32_t shared, uint32
 	uint32_t n = shared_copies ? experts - shared : experts, all;
 	double *freq = malloc((slots + experts + 1) * sizeof *freq);
 	uint32_t *original = malloc((slots + experts + 1) * sizeof *original);
+	int nomem = !freq || !original;
 
 	if (left >= 0 && freq && original) {
 		for (uint32_t e = 0; e < n; e++)
@@ -179,5 +187,5 @@ replicate_split(const uint64_t *count, uint32_t experts, uint32_t shared, uint32
 	}
 	free(freq);
 	free(original);
-	return left < 0 ? -1 : 0;
+	return left < 0 ? TR_EVALUE : nomem ? TR_ENOMEM : 0;
 }

@@ -5,15 +5,16 @@
 #include <stdint.h>
 
 /* All fill copies [experts] from count [experts]; the last `shared` experts get
- * shared_copies each where that is not 0, else they are like any other.  Slots that
- * do not suffice for one copy each: -1; 0 otherwise. */
+ * shared_copies each where that is not 0, else they are like any other.  0,
+ * TR_EVALUE: slots do not suffice for one copy each, or TR_ENOMEM. */
 
 /* One each, then one more for the most picked, in turn (the reference). */
 int replicate_one_each(const uint64_t *count, uint32_t experts, uint32_t shared,
 		       uint32_t shared_copies, uint32_t slots, uint32_t *copies);
-/* Each further slot to the expert whose copies carry most, load shared evenly. */
+/* Each further slot to the expert whose copies carry most, load shared evenly, and which has
+ * fewer than limit, where one has: more than devices are no use. */
 int replicate_minmax(const uint64_t *count, uint32_t experts, uint32_t shared,
-		     uint32_t shared_copies, uint32_t slots, uint32_t *copies);
+		     uint32_t shared_copies, uint32_t slots, uint32_t limit, uint32_t *copies);
 /* Each further slot halves the copy that carries most: halves, not equal shares. */
 int replicate_split(const uint64_t *count, uint32_t experts, uint32_t shared,
 		    uint32_t shared_copies, uint32_t slots, uint32_t *copies);
@@ -23,8 +24,8 @@ int replicate_split(const uint64_t *count, uint32_t experts, uint32_t shared,
  * can be, and so on downward; what is left goes as in minmax.  batch: batches over which count is,
  * so that one has count / batch picks. */
 int replicate_blocks(const uint64_t *count, uint32_t experts, uint32_t shared,
-		     uint32_t shared_copies, uint32_t slots, double batch, uint32_t block,
-		     uint32_t *copies);
+		     uint32_t shared_copies, uint32_t slots, uint32_t limit, double batch,
+		     uint32_t block, uint32_t *copies);
 
 /* The analysis tools' splitting: freq and original [n + slots], the first n given.
  * shared: index of an expert that is cut into `replicas` equal parts first, or

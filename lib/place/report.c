@@ -18,6 +18,8 @@ table(const struct report *o, struct tr_frame *f, const char *what, uint64_t lay
 	tr_set(f, "name", what);
 	if (o->run)
 		tr_set(f, "run", o->run);
+	if (o->part && strcmp(what, "cost"))
+		tr_set(f, "part", o->part);
 	if (layer != TR_NONE)
 		tr_setu(f, "layer", layer);
 }

@@ -9,7 +9,8 @@
 
 struct report {
 	struct tool *tool;
-	const char *run; /* the tables' key run, or NULL */
+	const char *run;  /* the tables' key run, or NULL */
+	const char *part; /* and part, or NULL */
 	const struct cost_model *model;
 	enum cost_objective objective;
 	int devices, traffic; /* those tables, too */

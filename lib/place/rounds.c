@@ -12,6 +12,7 @@
 
 #include "eplb.h"
 #include "init.h"
+#include "num.h"
 #include "plan.h"
 #include "replicate.h"
 #include "rng.h"
@@ -35,6 +36,7 @@ struct run {
 	double begun, base;            /* base: seconds of the search that this one goes on with */
 	uint32_t nchain;               /* of this process */
 	struct chain *chain;
+	struct place one; /* of stage one, for chains that temper */
 	void (*work)(struct run *run, struct chain *c);
 	struct schedule schedule; /* of chains that do not temper: t0 and t1 are their own */
 	double t0, t1;            /* of the ladder */
@@ -42,7 +44,7 @@ struct run {
 	double *mine, *all; /* of ranks_gather */
 	pthread_mutex_t lock;
 	uint32_t next;
-	int stop;
+	int stop, due; /* what some process says; due: to store the search */
 };
 
 /* ---- threads ---- */
@@ -101,7 +103,7 @@ fresh(struct run *run, struct place *p)
 		return r;
 	if (!(copies = calloc(p->experts + 1, sizeof *copies)))
 		return TR_ENOMEM;
-	replicate_minmax(run->t->count, p->experts, 0, 0, p->n, copies);
+	replicate_minmax(run->t->count, p->experts, 0, 0, p->n, p->rows * p->cols, copies);
 	r = place_init(&q, p->rows, p->cols, p->experts, copies);
 	free(copies);
 	if (r < 0)
@@ -121,8 +123,12 @@ stage_one(struct run *run, struct chain *c)
 
 	if (r || (r = place_copy(&p, &c->p)) < 0)
 		return r;
-	r = search_blocks(&p, run->t, plan->model, plan->margin,
-			  plan->seed + (plan->temper ? 0 : c->number), BLOCK_ITERS, plan->maxmoved);
+	r = search_blocks(&p, run->t, plan->model, plan->margin, plan->seed + c->number,
+			  BLOCK_ITERS, plan->maxmoved);
+	if (r == TR_ELIMIT) { /* without stage one, then */
+		place_free(&p);
+		return 0;
+	}
 	if (!r && plan_cost(plan, &p, run->t) < plan_cost(plan, &c->p, run->t)) {
 		place_free(&c->p);
 		c->p = p;
@@ -141,6 +147,22 @@ stored(const struct plan *plan, uint32_t number)
 	return NULL;
 }
 
+/* Copies that are where home has none of their expert. */
+static uint32_t
+away(const struct place *home, const struct place *p)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < p->n; i++) {
+		uint32_t e = p->expert[i], k = home->first[e];
+
+		while (k < home->first[e + 1] && home->dev[k] != p->dev[i])
+			k++;
+		n += k == home->first[e + 1];
+	}
+	return n;
+}
+
 static void
 begin(struct run *run, struct chain *c)
 {
@@ -151,7 +173,7 @@ begin(struct run *run, struct chain *c)
 			     .stream = c->number,
 			     .t0 = -1,
 			     .t1 = -1,
-			     .tau = 1,
+			     .tau = search_tau(plan->model),
 			     .transfers = !plan->keep_copies};
 	c->rung = c->number;
 	if ((c->r = place_copy(&c->p, from ? from->now : run->start)) < 0)
@@ -161,9 +183,12 @@ begin(struct run *run, struct chain *c)
 		c->w.t1 = from->t1;
 		c->w.draws = from->draws;
 		c->w.done = from->done;
-		c->w.least = from->least;
+		c->w.least = plan_cost(plan, from->best, run->t); /* on this trace */
 		c->rung = from->rung;
 		c->r = place_copy(&c->w.best, from->best);
+	} else if (!plan->keep_copies && plan->temper) {
+		place_free(&c->p);
+		c->r = place_copy(&c->p, &run->one);
 	} else if (!plan->keep_copies) {
 		c->r = stage_one(run, c);
 	}
@@ -177,6 +202,10 @@ begin(struct run *run, struct chain *c)
 	c->r = search_margin(c->s, plan->margin, plan->seed + c->number);
 	if (!c->r && plan->maxmoved != PLACE_ALL)
 		c->r = search_limit(c->s, run->start, plan->maxmoved);
+	if (c->r == TR_EVALUE || (from && away(run->start, from->best) > plan->maxmoved)) {
+		c->r = TR_EVALUE; /* it was stored without that limit */
+		return;
+	}
 	if (!c->r)
 		c->r = walk_begin(&c->w, c->s);
 }
@@ -188,7 +217,7 @@ rung(const struct run *run, uint32_t i)
 {
 	uint32_t n = MAX(run->plan->chains - 1, 1u);
 
-	return run->t0 * pow(run->t1 / run->t0, (double)i / n);
+	return run->t0 * num_pow(run->t1 / run->t0, (double)i / n);
 }
 
 static void
@@ -250,7 +279,7 @@ save(struct run *run)
 
 /* Of every chain energy, rung, done and least cost; then what each process says of stopping. */
 static int
-gather(struct run *run, int stop)
+gather(struct run *run, int stop, int due)
 {
 	const struct ranks *ranks = run->plan->ranks;
 	uint32_t size = (uint32_t)ranks->size, per = (run->plan->chains + size - 1) / size;
@@ -265,11 +294,16 @@ gather(struct run *run, int stop)
 		x[2] = (double)c->w.done;
 		x[3] = c->w.least;
 	}
-	run->mine[n - 1] = stop;
+	run->mine[n - 1] = stop + 2 * due;
 	if (ranks_gather(ranks, run->mine, run->all, n) < 0)
 		return TR_EIO;
-	for (int i = 0; i < ranks->size; i++)
-		run->stop |= run->all[i * n + n - 1] != 0;
+	run->due = 0;
+	for (int i = 0; i < ranks->size; i++) {
+		int says = (int)run->all[i * n + n - 1];
+
+		run->stop |= says & 1;
+		run->due |= says >> 1;
+	}
 	return 0;
 }
 
@@ -284,20 +318,25 @@ told_of(struct run *run, uint32_t chain)
 
 /* Neighbours on the ladder, of even rungs and of odd ones by turns.  Every process
  * finds the same. */
-static void
+static int
 exchange(struct run *run)
 {
 	const struct plan *plan = run->plan;
 	uint32_t at[PLAN_CHAINS];
 
 	for (uint32_t i = 0; i < plan->chains; i++)
+		at[i] = PLAN_CHAINS;
+	for (uint32_t i = 0; i < plan->chains; i++)
 		at[(uint32_t)told_of(run, i)[1]] = i;
+	for (uint32_t i = 0; i < plan->chains; i++)
+		if (at[i] == PLAN_CHAINS)
+			return TR_EVALUE; /* stored in different rounds */
 	for (uint32_t k = run->exchanges % 2; k + 1 < plan->chains; k += 2) {
 		double hot = told_of(run, at[k])[0], cold = told_of(run, at[k + 1])[0];
 		double x = (1 / rung(run, k + 1) - 1 / rung(run, k)) * (cold - hot);
 
 		if (x < 0 &&
-		    rng_f64(plan->seed, UINT64_C(0x6578) << 48 | k, run->exchanges) >= exp(x))
+		    rng_f64(plan->seed, UINT64_C(0x6578) << 48 | k, run->exchanges) >= num_exp(x))
 			continue;
 		for (uint32_t i = 0; i < run->nchain; i++) {
 			struct chain *c = &run->chain[i];
@@ -309,6 +348,7 @@ exchange(struct run *run)
 		}
 	}
 	run->exchanges++;
+	return 0;
 }
 
 static int
@@ -321,7 +361,7 @@ rounds(struct run *run)
 
 	run->t0 = run->chain[0].w.t0;
 	run->t1 = run->chain[0].w.t1;
-	if ((r = gather(run, 0)) < 0 ||
+	if ((r = gather(run, 0, 0)) < 0 ||
 	    (r = ranks_spread(plan->ranks, &run->t0, sizeof run->t0, 0)) < 0 ||
 	    (r = ranks_spread(plan->ranks, &run->t1, sizeof run->t1, 0)) < 0)
 		return r;
@@ -336,11 +376,11 @@ rounds(struct run *run)
 		       (plan->seconds > 0 && search_now() - run->schedule.begun >= plan->seconds);
 		done = run->chain[0].w.done;
 		stop |= plan->iters && done >= plan->iters;
-		if ((r = gather(run, stop)) < 0)
+		if ((r = gather(run, stop, search_now() - saved >= plan->every)) < 0)
 			return r;
-		if (plan->temper)
-			exchange(run);
-		if (plan->save && (run->stop || search_now() - saved >= plan->every)) {
+		if (plan->temper && (r = exchange(run)) < 0)
+			return r;
+		if (plan->save && (run->stop || run->due)) {
 			saved = search_now();
 			if ((r = save(run)) < 0)
 				return r;
@@ -404,8 +444,17 @@ plan_ours(const struct plan *plan, struct place *p, const struct tokens *t, doub
 	pthread_mutex_init(&run.lock, NULL);
 	for (uint32_t i = 0; i < run.nchain && run.chain; i++)
 		run.chain[i].number = rank + i * size;
+	for (uint32_t i = 0; plan->tell && !plan->from && i < run.nchain && run.chain; i++)
+		plan->tell(plan->arg, run.chain[i].number, 0, 0, *cost, *cost);
 	r = run.chain && run.mine && run.all ? plan_widen(plan, p, t, &wide) : TR_ENOMEM;
 	run.wide = !r && wide.nbatch ? &wide : t;
+	if (!r && plan->temper && !plan->from && !plan->keep_copies) {
+		struct chain c = {.number = 0};
+
+		if ((r = place_copy(&c.p, p)) == 0)
+			r = stage_one(&run, &c);
+		run.one = c.p;
+	}
 	r = r ? r : all(&run, begin);
 	if (!r && (r = rounds(&run)) == 0)
 		r = best(&run, p, cost);
@@ -416,6 +465,7 @@ plan_ours(const struct plan *plan, struct place *p, const struct tokens *t, doub
 	}
 	pthread_mutex_destroy(&run.lock);
 	tokens_free(&wide);
+	place_free(&run.one);
 	free(run.chain);
 	free(run.mine);
 	free(run.all);

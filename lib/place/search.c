@@ -146,9 +146,13 @@ latency(const struct search *s, double dispatch, double combine, uint32_t blocks
 static int
 may_be_fast(const struct place *p, const struct tokens *t, const struct cost_model *m)
 {
-	if (p->cols > 8 || p->rows > 31 || p->rows * p->cols > 255 || t->repeats || m->distance ||
-	    m->kind != COST_LINEAR || (m->routing != ROUTE_BALANCED && m->routing != ROUTE_ROBIN))
+	if (p->cols > 8 || p->rows > 31 || t->repeats || m->distance || m->kind != COST_LINEAR ||
+	    (m->routing != ROUTE_BALANCED && m->routing != ROUTE_ROBIN))
 		return 0;
+	for (size_t b = 0; b < t->nbatch; b++) /* blocks of a device are counted in 16 bits */
+		if ((t->first[t->batch[b + 1]] - t->first[t->batch[b]]) / m->block_tokens + p->n >
+		    UINT16_MAX)
+			return 0;
 	for (size_t k = 0; k < t->ntoken; k++)
 		if (t->first[k + 1] - t->first[k] >= LANES ||
 		    (t->origin[k] == PLACE_NONE && m->origin == ORIGIN_AVERAGE))
@@ -284,7 +288,7 @@ static double
 full_cost(struct search *s)
 {
 	struct cost_result r;
-	double x = NAN;
+	double x = INFINITY;
 
 	if (cost_eval(&s->p, s->t, &s->m, &r) == 0)
 		x = cost_objective(&r, s->objective);
@@ -398,7 +402,7 @@ search_limit(struct search *s, const struct place *home, uint32_t max)
 	s->moved = 0;
 	for (uint32_t i = 0; i < s->p.n; i++)
 		s->moved += search_away(s, s->p.expert[i], s->p.dev[i]);
-	return 0;
+	return s->moved > max ? TR_EVALUE : 0;
 }
 
 /* May a copy of e go from a device to another, and one of f back (f NOBODY: none)? */

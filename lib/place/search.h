@@ -41,7 +41,7 @@ int search_fast(const struct search *s);
 int search_margin(struct search *s, double margin, uint64_t seed);
 
 /* Let it not hold more than max copies where home has none of their expert; home is copied.
- * 0 or TR_ENOMEM. */
+ * 0, TR_ENOMEM, or TR_EVALUE: it holds more now. */
 int search_limit(struct search *s, const struct place *home, uint32_t max);
 
 /* ---- annealing ---- */
@@ -69,6 +69,8 @@ struct schedule {
 	double begun, seconds; /* by search_now; 0: until iters are done */
 };
 
+/* us of the soft maximum that suit a model: a sixth of its largest step. */
+double search_tau(const struct cost_model *m);
 double search_now(void);                          /* seconds */
 int walk_begin(struct walk *w, struct search *s); /* 0 or TR_ENOMEM */
 /* Try n changes at the temperatures of the schedule: 0; 1, time is over; or TR_ENOMEM. */
@@ -84,7 +86,8 @@ void walk_end(struct walk *w);
 /* Choose copies and devices so that no device has more blocks in a batch than
  * must be, by swaps and by copies that one expert gives to another; start and
  * result in *p.  margin above 0: with the drawn batches, too.  maxmoved: copies that may be where *p has none of their expert,
- * UINT32_MAX all.  Same seed, same result.  0 or TR_E.... */
+ * UINT32_MAX all.  Same seed, same result.  TR_ELIMIT: more than 128 copies of an expert, or
+ * more blocks on a device than a byte holds; *p is as it was.  0 or TR_E.... */
 int search_blocks(struct place *p, const struct tokens *t, const struct cost_model *m,
 		  double margin, uint64_t seed, uint64_t iters, uint32_t maxmoved);
 /* Blocks of each instance in the drawn batches, [instances][SEARCH_DRAWN], and what must be. */

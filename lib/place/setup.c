@@ -157,7 +157,9 @@ setup_start(struct setup *s, struct tool *t)
 	s->c.routing = s->routing >= 0 ? (uint64_t)s->routing : s->c.routing;
 	s->c.objective = s->objective >= 0 ? (uint64_t)s->objective : s->c.objective;
 	s->c.origin = s->origin >= 0 ? (uint64_t)s->origin : s->c.origin;
-	s->c.factor = s->factor >= 0 ? s->factor : s->c.factor;
+	if (!isnan(s->factor) && !(s->factor > 0))
+		die("--factor is not above 0");
+	s->c.factor = isnan(s->factor) ? s->c.factor : s->factor;
 	if (s->c.rows * s->c.cols >= PLACE_NONE)
 		die("a mesh of %llu x %llu devices", (unsigned long long)s->c.rows,
 		    (unsigned long long)s->c.cols);
@@ -237,11 +239,14 @@ setup_trace(struct setup *s, struct tool *t, char **files, int n, struct setup_l
 		struct tokens *tokens;
 		uint64_t layer = tr_get(&f, "layer", 0);
 
+		for (size_t i = 0; i < nlayer && !strcmp(f.kind, "trace"); i++)
+			(*out)[i].tokens.number = TR_NONE; /* batches begin anew */
+
 		if (!strcmp(f.kind, "trace") && tr_section(in)->experts) {
 			uint64_t experts = tr_section(in)->experts;
 
 			s->c.experts = s->c.experts ? s->c.experts : experts;
-			if (s->c.experts != experts)
+			if (s->c.experts < experts) /* the last ones may just not be picked */
 				die("%sthe trace has %llu experts, the system %llu",
 				    setup_at(s, CONFIG_EXPERTS), (unsigned long long)experts,
 				    (unsigned long long)s->c.experts);
@@ -256,7 +261,10 @@ setup_trace(struct setup *s, struct tool *t, char **files, int n, struct setup_l
 		if (r == TR_ENOMEM)
 			die("no memory");
 		if (r == TR_EUSE)
-			tr_fail(in, &f, r, "routing reroute needs logits of all routed experts");
+			tr_fail(in, &f, r,
+				"routing reroute needs a column logit of all routed experts");
+		if (r == TR_EVALUE)
+			tr_fail(in, &f, r, "a token lives in a row beyond 65534");
 		if (r == TR_ECOLS)
 			tr_fail(in, &f, r, "@route has no ids, or origin is no number");
 		if (r < 0)
@@ -294,14 +302,14 @@ setup_counts(struct setup *s, struct tool *t, const char *file, struct setup_lay
 		if (strcmp(f.kind, "count") || !setup_has(s, layer))
 			continue;
 		s->c.experts = s->c.experts ? s->c.experts : f.rows;
-		if (s->c.experts != f.rows || tr_col(&f, "n", &n) <= 0 || n.type != TR_U64 ||
+		if (s->c.experts < f.rows || tr_col(&f, "n", &n) <= 0 || n.type != TR_U64 ||
 		    n.width != 1)
 			die("%s: layer %llu: no n:u64 of %llu experts", file,
 			    (unsigned long long)layer, (unsigned long long)s->c.experts);
 		to = tokens_of(s, out, &nlayer, layer);
 		for (uint64_t e = 0; e < f.rows; e++)
 			to->count[e] += ((const uint64_t *)n.data)[e];
-		for (uint64_t e = f.rows; e < to->experts; e++)
+		for (uint64_t e = s->c.experts; e < to->experts; e++)
 			to->count[e] += tokens;
 	}
 	if (r < 0)
@@ -377,7 +385,53 @@ setup_places(struct setup *s, struct tool *t, const char *file, struct setup_pla
 		die("%s: no placement%s", file ? file : "the input",
 		    s->layers.n ? " of that layer" : "");
 	qsort(*out, n, sizeof **out, by_place);
+	for (size_t i = 1; i < n; i++)
+		if ((*out)[i].place.rows != (*out)[0].place.rows ||
+		    (*out)[i].place.cols != (*out)[0].place.cols)
+			die("%s: placements on several meshes", file ? file : "the input");
 	return n;
+}
+
+void
+setup_check(const struct setup_place *p, uint32_t per_device)
+{
+	char err[PLACE_ERR];
+	uint32_t doubles;
+
+	if (place_check(&p->place, per_device, &doubles, err) < 0)
+		die("layer %llu: %s", (unsigned long long)p->layer, err);
+}
+
+struct tokens *
+setup_tokens(const struct setup *s, struct setup_layer *layer, size_t n,
+	     const struct setup_place *p)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct tokens *t = &layer[i].tokens;
+
+		if (layer[i].layer != p->layer)
+			continue;
+		if (t->experts != p->place.experts)
+			die("layer %llu: a placement of %u experts, the trace and its shared ones "
+			    "have %u",
+			    (unsigned long long)p->layer, p->place.experts, t->experts);
+		return t;
+	}
+	setup_no_layer(s, p->layer);
+}
+
+struct tokens
+setup_part(const struct setup_place *p, const struct tokens *t, double share, int rest)
+{
+	size_t n = (size_t)(share * (double)t->nbatch);
+	struct tokens part;
+
+	if (!n || n == t->nbatch)
+		die("layer %llu: --holdout %g of %zu batches leaves a part empty",
+		    (unsigned long long)p->layer, share, t->nbatch);
+	if (tokens_part(&part, t, rest ? n : 0, rest ? t->nbatch : n) < 0)
+		die("no memory");
+	return part;
 }
 
 void

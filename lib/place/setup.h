@@ -7,6 +7,8 @@
 #define PLACESETUP_H
 
 #include "../core/tool.h"
+#include <math.h>
+
 #include "config.h"
 
 struct setup {
@@ -27,7 +29,7 @@ struct setup {
 #define SETUP_NONE                                                                        \
 	.experts = TR_NONE, .shared = TR_NONE, .slots = TR_NONE, .max_records = TR_NONE,  \
 	.max_seq_len = TR_NONE, .routing = -1, .objective = -1, .origin = -1, .cost = -1, \
-	.factor = -1
+	.factor = NAN
 
 #define SETUP_OPTS(s)                                                                               \
 	{'c', "config", "FILE", OPT_STR, &(s).system, "the system (JSONC)", 0, 0},                  \
@@ -113,6 +115,16 @@ struct setup_place {
 	struct place place;
 };
 size_t setup_places(struct setup *s, struct tool *t, const char *file, struct setup_place **out);
+/* Dies where a copy is on no device, or a device has more than per_device (0: any number). */
+void setup_check(const struct setup_place *p, uint32_t per_device);
+/* The tokens, or counts, of the placement's layer; dies where there are none, or of other
+ * experts. */
+struct tokens *setup_tokens(const struct setup *s, struct setup_layer *layer, size_t n,
+			    const struct setup_place *p);
+/* tokens_part of the first (0) or the rest (1) of the batches, share of them first; dies where a
+ * part is empty. */
+struct tokens setup_part(const struct setup_place *p, const struct tokens *t, double share,
+			 int rest);
 /* The trace line of a section about those placements. */
 void setup_head(const struct setup *s, const struct setup_place *place, size_t n,
 		struct tr_frame *trace);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "num.h"
 #include "searchstate.h"
 
 static inline void
@@ -23,12 +24,23 @@ soft_sum(const struct search *s, double (*sum)[2])
 	double x = 0;
 
 	for (size_t b = 0; b < s->t->nbatch; b++)
-		x += log(sum[b][0] > 0 ? sum[b][0] : 1) + log(sum[b][1] > 0 ? sum[b][1] : 1);
+		x += num_log(sum[b][0] > 0 ? sum[b][0] : 1) +
+		     num_log(sum[b][1] > 0 ? sum[b][1] : 1);
 	return x * s->tau / (double)MAX(s->t->nbatch, (size_t)1);
 }
 
-/* Weights of all tokens at that temperature of the sum; costs are taken relative
- * to a token in the middle, so that nothing overflows. */
+double
+search_tau(const struct cost_model *m)
+{
+	double most = 0;
+
+	for (int i = 1; i < 4; i++)
+		most = MAX(most, MAX(fabs(m->dispatch[i]), fabs(m->combine[i])));
+	return most > 0 ? most / 6 : 1;
+}
+
+/* Weights of all tokens at that temperature of the sum; costs are taken relative to a token in
+ * the middle: with search_tau no exponent is beyond 3 * 16 * 6. */
 int
 search_soft_open(struct search *s, double tau)
 {
@@ -45,16 +57,17 @@ search_soft_open(struct search *s, double tau)
 		return TR_ENOMEM;
 	for (uint32_t n = 0; n <= LANES; n++) {
 		if (n < LANES)
-			s->xe[n] = exp(a[0][1] * (n - 8.0) / tau);
-		s->xu[n] = exp(a[1][1] * (n - 8.0) / tau);
+			s->xe[n] = num_exp(a[0][1] * (n - 8.0) / tau);
+		s->xu[n] = num_exp(a[1][1] * (n - 8.0) / tau);
 	}
 	for (uint32_t n = 1; n < LANES; n++)
 		for (uint32_t h = 0; h < SUMS; h++)
 			for (uint32_t far = 0; far < HOPS; far++)
 				for (int i = 0; i < 2; i++)
-					s->xhop[n][h][far][i] = exp((a[i][2] * (s->mean[n][h] - 4) +
-								     a[i][3] * (far - 8.0)) /
-								    tau);
+					s->xhop[n][h][far][i] =
+						num_exp((a[i][2] * (s->mean[n][h] - 4) +
+							 a[i][3] * (far - 8.0)) /
+							tau);
 	memset(s->sum, 0, t->nbatch * sizeof *s->sum);
 	for (size_t b = 0; b < t->nbatch; b++) {
 		for (size_t k = t->batch[b]; k < t->batch[b + 1]; k++) {
@@ -134,7 +147,13 @@ search_margin(struct search *s, double margin, uint64_t seed)
 	s->mtarget = calloc(SEARCH_DRAWN, sizeof *s->mtarget);
 	if (!s->mload || !s->mblocks || !s->mtarget)
 		return TR_ENOMEM;
-	if ((r = search_drawn(&s->p, s->t, &s->m, margin, seed, s->mload, s->mtarget)) < 0)
+	r = search_drawn(&s->p, s->t, &s->m, margin, seed, s->mload, s->mtarget);
+	if (r == TR_ELIMIT) { /* then without margin */
+		free(s->mload);
+		s->mload = NULL;
+		return 0;
+	}
+	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < s->p.n; i++)
 		for (uint32_t b = 0; b < SEARCH_DRAWN; b++)

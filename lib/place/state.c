@@ -49,7 +49,8 @@ state_frame(const struct plan *plan, const struct plan_state *s, const struct pl
 int
 state_take(struct state *s, const struct plan *plan, struct tr_frame *f)
 {
-	uint32_t i = 0, chain = (uint32_t)tr_get(f, "chain", 0);
+	uint64_t chain = tr_get(f, "chain", 0), rung = tr_get(f, "rung", 0);
+	uint32_t i = 0;
 	char state[8] = "", err[PLACE_ERR];
 	struct plan_chain *c;
 	int best, r;
@@ -59,6 +60,8 @@ state_take(struct state *s, const struct plan *plan, struct tr_frame *f)
 	if (tr_get(f, "seed", 0) != plan->seed || tr_get(f, "chains", 0) != plan->chains ||
 	    tr_get(f, "temper", 0) != (uint64_t)plan->temper)
 		return 1;
+	if (chain >= plan->chains || rung >= plan->chains)
+		return TR_EVALUE;
 	while (i < s->s.n && s->s.chain[i].number != chain)
 		i++;
 	if (i == s->s.n) {
@@ -79,16 +82,16 @@ state_take(struct state *s, const struct plan *plan, struct tr_frame *f)
 	if ((r = place_read(&s->place[2 * i + (uint32_t)best], f, TR_NONE, err)) < 0)
 		return r;
 	c = &s->s.chain[i];
-	*c = (struct plan_chain){.number = chain,
-				 .rung = (uint32_t)tr_get(f, "rung", 0),
+	*c = (struct plan_chain){.number = (uint32_t)chain,
+				 .rung = (uint32_t)rung,
 				 .done = tr_get(f, "done", 0),
 				 .draws = tr_get(f, "draws", 0),
 				 .least = get_f64(f, "least"),
 				 .t0 = get_f64(f, "t0"),
 				 .t1 = get_f64(f, "t1")};
 	s->s.seconds = get_f64(f, "seconds");
-	if (isnan(c->least) || isnan(c->t0) || isnan(c->t1) || isnan(s->s.seconds) ||
-	    c->rung >= plan->chains || chain >= plan->chains)
+	if (!(c->least >= 0) || !isfinite(c->least) || !isfinite(c->t0) || !isfinite(c->t1) ||
+	    !(s->s.seconds >= 0) || !isfinite(s->s.seconds))
 		return TR_EVALUE;
 	for (i = 0; i < s->s.n; i++) { /* the array may have moved */
 		s->s.chain[i].now = &s->place[2 * i];

@@ -14,7 +14,8 @@ struct state { /* of one layer; {0} at first */
 /* The frame of a chain's placement now, or of its best; lent by c. */
 void state_frame(const struct plan *plan, const struct plan_state *s, const struct plan_chain *c,
 		 int best, uint64_t layer, int finished, struct tr_frame *f);
-/* Take a place frame: 0; 1, f is of a search other than plan; TR_ENOMEM, TR_EVALUE. */
+/* Take a place frame: 0; 1, f is of a search other than plan; TR_ENOMEM, TR_EVALUE,
+ * TR_ECOLS: no place frame that a search stored. */
 int state_take(struct state *s, const struct plan *plan, struct tr_frame *f);
 void state_free(struct state *s);
 

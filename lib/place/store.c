@@ -105,11 +105,26 @@ store_finish(struct store *o, uint64_t layer, const struct place *p, double cost
 }
 
 const struct state *
-store_begun(struct store *o, uint64_t layer, uint32_t n)
+store_begun(struct store *o, uint64_t layer, const struct place *p)
 {
 	struct state *s = state_of(o, layer);
+	char err[PLACE_ERR];
+	uint32_t doubles;
+	int bad = 0;
 
-	if (s && (s->s.n == 0 || s->place[1].n == 0 || s->place[1].experts != n))
+	for (uint32_t i = 0; s && !s->finished && i < o->plan->chains; i++) {
+		uint32_t size = (uint32_t)o->plan->ranks->size, k = 0;
+
+		while (k < s->s.n && s->s.chain[k].number != i)
+			k++;
+		bad |= k == s->s.n && i % size == (uint32_t)o->plan->ranks->rank;
+	}
+	for (uint32_t i = 0; s && i < 2 * s->s.n; i++)
+		bad |= !s->place[i].n ||
+		       place_check(&s->place[i], o->plan->per_device, &doubles, err) < 0 ||
+		       s->place[i].experts != p->experts || s->place[i].rows != p->rows ||
+		       s->place[i].cols != p->cols || s->place[i].n != p->n;
+	if (s && (bad || s->s.n == 0))
 		die("layer %llu: the stored search is not of this placement",
 		    (unsigned long long)layer);
 	return s;

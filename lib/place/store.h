@@ -25,7 +25,8 @@ int store_save(void *arg, const struct plan_state *s);
 void store_read(struct store *o, const char *file);
 /* A layer is done: its result alone is stored from now on. */
 void store_finish(struct store *o, uint64_t layer, const struct place *p, double cost);
-/* The layer's search of a placement of n experts, as far as it was read; NULL: not stored. */
-const struct state *store_begun(struct store *o, uint64_t layer, uint32_t n);
+/* The layer's search, as far as it was read; NULL: not stored.  Dies where it is not of a
+ * placement like p. */
+const struct state *store_begun(struct store *o, uint64_t layer, const struct place *p);
 
 #endif

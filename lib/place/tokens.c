@@ -116,7 +116,7 @@ add_order(struct tokens *t, const struct tr_frame *f, uint64_t rows)
 	struct score *score;
 	struct tr_col c;
 	float *v;
-	int r = tr_col(f, "logits", &c);
+	int r = tr_col(f, "logit", &c);
 
 	if (r <= 0)
 		return r < 0 ? r : TR_EUSE;
@@ -179,9 +179,9 @@ tokens_add(struct tokens *t, const struct tr_frame *f, uint32_t shared, uint64_t
 	for (uint64_t i = 0; i < rows; i++) {
 		uint64_t row = PLACE_NONE;
 
-		if (origin.data)
-			col_u64(&origin, i, 1, &row);
-		t->origin[t->ntoken] = (uint16_t)MIN(row, (uint64_t)PLACE_NONE);
+		if (origin.data && (col_u64(&origin, i, 1, &row) < 0 || row >= PLACE_NONE))
+			return TR_EVALUE;
+		t->origin[t->ntoken] = (uint16_t)row;
 		add_row(t, &ids, i, shared);
 	}
 	t->batch[t->nbatch] = t->ntoken;
@@ -236,58 +236,74 @@ tokens_coact(const struct tokens *t, uint64_t *to)
 			}
 }
 
+/* Room for that much, all of it exactly. */
+static int
+alloc(struct tokens *to, size_t batches, size_t tokens, size_t picks, uint32_t experts)
+{
+	memset(to, 0, sizeof *to);
+	to->experts = experts;
+	to->batch = malloc((batches + 1) * sizeof *to->batch);
+	to->first = malloc((tokens + 1) * sizeof *to->first);
+	to->origin = malloc((tokens + 1) * sizeof *to->origin);
+	to->pick = malloc((picks + 1) * sizeof *to->pick);
+	to->count = calloc(experts + 1, sizeof *to->count);
+	if (to->batch && to->first && to->origin && to->pick && to->count)
+		return 0;
+	tokens_free(to);
+	return TR_ENOMEM;
+}
+
+/* Batch b of t behind what is there; tokens that tell no row get that. */
+static void
+append(struct tokens *to, const struct tokens *t, size_t b, uint16_t row)
+{
+	to->batch[to->nbatch++] = to->ntoken;
+	for (size_t k = t->batch[b]; k < t->batch[b + 1]; k++) {
+		size_t n = t->first[k + 1] - t->first[k];
+
+		to->origin[to->ntoken] = t->origin[k] == PLACE_NONE ? row : t->origin[k];
+		to->first[to->ntoken++] = to->npick;
+		memcpy(to->pick + to->npick, t->pick + t->first[k], n * sizeof *to->pick);
+		for (size_t i = 0; i < n; i++)
+			to->count[to->pick[to->npick + i]]++;
+		to->npick += n;
+	}
+	to->batch[to->nbatch] = to->ntoken;
+	to->first[to->ntoken] = to->npick;
+}
+
 int
 tokens_part(struct tokens *part, const struct tokens *t, size_t from, size_t end)
 {
-	*part = *t;
-	part->batch += from;
-	part->nbatch = end - from;
-	part->ntoken = t->batch[end];
-	part->npick = t->first[part->ntoken];
-	if (!(part->count = calloc(t->experts + 1, sizeof *part->count)))
+	size_t tokens = t->batch[end] - t->batch[from];
+	size_t picks = t->first[t->batch[end]] - t->first[t->batch[from]];
+
+	if (alloc(part, end - from, tokens, picks, t->experts) < 0)
 		return TR_ENOMEM;
-	for (size_t i = t->first[t->batch[from]]; i < part->npick; i++)
-		part->count[t->pick[i]]++;
+	part->repeats = t->repeats;
+	for (size_t b = from; b < end; b++)
+		append(part, t, b, PLACE_NONE);
+	if (t->order) {
+		size_t size = tokens * t->routed * sizeof *t->order;
+
+		if (!(part->order = malloc(size + 1))) {
+			tokens_free(part);
+			return TR_ENOMEM;
+		}
+		memcpy(part->order, t->order + t->batch[from] * t->routed, size);
+		part->routed = t->routed;
+	}
 	return 0;
 }
 
 int
 tokens_rows(struct tokens *to, const struct tokens *t, uint32_t rows)
 {
-	size_t token = 0, pick = 0;
-
-	memset(to, 0, sizeof *to);
-	to->experts = t->experts;
-	to->repeats = t->repeats;
-	to->batch = malloc((t->nbatch * rows + 1) * sizeof *to->batch);
-	to->first = malloc((t->ntoken * rows + 1) * sizeof *to->first);
-	to->origin = malloc((t->ntoken * rows + 1) * sizeof *to->origin);
-	to->pick = malloc((t->npick * rows + 1) * sizeof *to->pick);
-	to->count = calloc(t->experts + 1, sizeof *to->count);
-	if (!to->batch || !to->first || !to->origin || !to->pick || !to->count) {
-		tokens_free(to);
+	if (alloc(to, t->nbatch * rows, t->ntoken * rows, t->npick * rows, t->experts) < 0)
 		return TR_ENOMEM;
-	}
-	for (uint32_t e = 0; e < t->experts; e++)
-		to->count[e] = t->count[e] * rows;
-	for (size_t b = 0; b < t->nbatch; b++) {
-		size_t from = t->batch[b], end = t->batch[b + 1];
-
-		for (uint32_t r = 0; r < rows; r++) {
-			to->batch[to->nbatch++] = token;
-			for (size_t k = from; k < end; k++) {
-				size_t n = t->first[k + 1] - t->first[k];
-
-				to->origin[token] =
-					t->origin[k] == PLACE_NONE ? (uint16_t)r : t->origin[k];
-				to->first[token++] = pick;
-				memcpy(to->pick + pick, t->pick + t->first[k],
-				       n * sizeof *to->pick);
-				pick += n;
-			}
-		}
-	}
-	to->batch[to->nbatch] = to->ntoken = token;
-	to->first[token] = to->npick = pick;
+	to->repeats = t->repeats;
+	for (size_t b = 0; b < t->nbatch; b++)
+		for (uint32_t r = 0; r < rows; r++)
+			append(to, t, b, (uint16_t)r);
 	return 0;
 }

@@ -217,7 +217,7 @@ histogram(struct summary *s, const double *v, double lo, double hi)
 	for (int b = 0; b < BINS; b++) {
 		double x = lo + width * b, y = b + 1 < BINS ? lo + width * (b + 1) : hi;
 
-		say(s, "%s[%.2f, %.2f) CF [%.2f, %.2f)=%zu", b ? "  " : "", x, y, x * factor,
+		say(s, "%s[%.2f, %.2f) CF [%.2f, %.2f)=%zu", b ? " " : "", x, y, x * factor,
 		    y * factor, n[b]);
 	}
 	say(s, "\n");

@@ -4,6 +4,8 @@
  * devices for compute (lib/place/blocks), then swaps for communication
  * (lib/place/search).  What is reported is the honest cost of place-eval.
  */
+#include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +23,7 @@ static uint64_t temper, max_moves = TR_NONE;
 static struct ranks ranks;
 static struct tool t;
 static struct store store = {.tool = &t};
-static double seconds, target, margin, holdout, every = 5, within = 0.01;
+static double seconds = NAN, target, margin, holdout, every = 5, within = 0.01;
 static uint64_t iters, restarts = TR_NONE;
 
 static const struct opt opts[] = {
@@ -59,12 +61,36 @@ static struct tool t = {.name = "place-anneal",
 			.operands = "",
 			.what = "search for a placement that costs less",
 			.opts = opts,
-			.flags = TOOL_RESULT | TOOL_OWNIN | TOOL_JOBS | TOOL_SEED};
+			.flags = TOOL_RESULT | TOOL_OWNIN | TOOL_JOBS | TOOL_SEED | TOOL_PROGRESS};
 
 static struct points { /* of the curve */
-	double *v;     /* [n][4] */
+	double *v;     /* [n][5] */
 	size_t n, cap;
 } points;
+
+static volatile sig_atomic_t asked, ended; /* by SIGUSR1; by SIGINT or SIGTERM */
+
+static void
+on_signal(int signal)
+{
+	if (signal == SIGUSR1)
+		asked = 1;
+	else
+		ended = 1;
+}
+
+/* A search that is ended early writes the best that it has found; a second signal ends it at
+ * once. */
+static void
+catch_signals(void)
+{
+	struct sigaction a = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+
+	sigaction(SIGUSR1, &a, NULL);
+	a.sa_flags |= (int)SA_RESETHAND;
+	sigaction(SIGINT, &a, NULL);
+	sigaction(SIGTERM, &a, NULL);
+}
 
 static int
 tell(void *arg, uint32_t chain, double at, uint64_t done, double cost, double best)
@@ -80,12 +106,17 @@ tell(void *arg, uint32_t chain, double at, uint64_t done, double cost, double be
 		memcpy(points.v + 5 * points.n++, (double[]){chain, at, (double)done, cost, best},
 		       5 * sizeof *points.v);
 	}
+	snprintf(line, sizeof line, "best %.3f now %.3f us, %.0f changes/s, %.0f s left", best,
+		 cost, rate, left);
+	if (asked) {
+		asked = 0;
+		warn("%s", line);
+	}
 	if (t.progress && !t.quiet && tool_tty(2)) {
-		snprintf(line, sizeof line, "\rbest %.3f now %.3f, %.0f changes/s, %.0f s left   ",
-			 best, cost, rate, left);
+		snprintf(line + strlen(line), sizeof line - strlen(line), "   \r");
 		die_progress(line);
 	}
-	return 0;
+	return ended;
 }
 
 static void
@@ -117,18 +148,13 @@ run(struct plan *plan, struct setup_place *p, const struct tokens *tokens, struc
 {
 	const struct state *from;
 	struct tr_frame f;
-	char err[PLACE_ERR];
-	uint32_t doubles;
-	double cost;
+	double cost, before;
 	int r;
 
-	if (p->place.experts != tokens->experts)
-		die("layer %llu: a placement of %u experts, the trace and its shared ones have %u",
-		    (unsigned long long)p->layer, p->place.experts, tokens->experts);
-	if (place_check(&p->place, plan->per_device, &doubles, err) < 0)
-		die("layer %llu: %s", (unsigned long long)p->layer, err);
+	setup_check(p, plan->per_device);
+	before = plan_cost(plan, &p->place, tokens);
 	store.layer = p->layer;
-	from = store_begun(&store, p->layer, p->place.experts);
+	from = store_begun(&store, p->layer, &p->place);
 	plan->from = from ? &from->s : NULL;
 	if (from && from->finished) {
 		place_free(&p->place);
@@ -141,17 +167,20 @@ run(struct plan *plan, struct setup_place *p, const struct tokens *tokens, struc
 		store_finish(&store, p->layer, &p->place, cost);
 	if (t.progress && !t.quiet && tool_tty(2))
 		die_progress("\n");
+	if (ended && !t.quiet)
+		warn("layer %llu: ended early, with the best so far", (unsigned long long)p->layer);
 	if (r == TR_ENOMEM)
 		die("no memory");
-	if (r == TR_ELIMIT)
-		die("layer %llu: an expert has more than 128 copies", (unsigned long long)p->layer);
+	if (r == TR_EVALUE && resume)
+		die("%s: stored in different rounds, or with more copies moved", resume);
 	if (r == TR_EIO)
 		die("the processes lost each other");
 	if (r < 0)
 		die("layer %llu: a token lives in a row that the mesh does not have",
 		    (unsigned long long)p->layer);
 	if (t.verbose)
-		warn("layer %llu: %.4f us", (unsigned long long)p->layer, cost);
+		warn("layer %llu, from %.4f us: %.4f us", (unsigned long long)p->layer, before,
+		     cost);
 	place_frame(&p->place, p->layer, &f);
 	if (!ranks.rank)
 		tool_put(&t, &f);
@@ -174,7 +203,7 @@ static int
 even_again(struct setup_place *place, size_t n)
 {
 	struct setup_layer *layer;
-	size_t nlayer = setup_counts(&setup, &t, counts, &layer), l = 0;
+	size_t nlayer = setup_counts(&setup, &t, counts, &layer);
 	struct tr_frame f;
 
 	setup_head(&setup, place, n, &f);
@@ -186,20 +215,13 @@ even_again(struct setup_place *place, size_t n)
 					   max_moves < PLACE_ALL ? (uint32_t)max_moves : PLACE_ALL,
 				   .within = within,
 				   .seed = t.seed};
-		char err[PLACE_ERR];
-		uint32_t doubles;
+		const struct tokens *tokens = setup_tokens(&setup, layer, nlayer, &place[i]);
 
-		while (l < nlayer && layer[l].layer < place[i].layer)
-			l++;
-		if (l == nlayer || layer[l].layer != place[i].layer ||
-		    layer[l].tokens.experts != p->experts)
-			die("no counts of these experts for layer %llu",
-			    (unsigned long long)place[i].layer);
-		if (place_check(p, o.per_device, &doubles, err) < 0)
-			die("layer %llu: %s", (unsigned long long)place[i].layer, err);
-		if (replan(p, layer[l].tokens.count, &o) < 0)
+		setup_check(&place[i], o.per_device);
+		if (replan(p, tokens->count, &o) < 0)
 			die("no memory");
-		if (t.verbose)
+		if (t.verbose ||
+		    (!t.quiet && o.reached > o.best * (1 + within) && max_moves == TR_NONE))
 			warn("layer %llu: max over mean %.5f, from nothing %.5f; %u of %u copies "
 			     "moved",
 			     (unsigned long long)place[i].layer, o.reached, o.best, o.moved, p->n);
@@ -209,19 +231,34 @@ even_again(struct setup_place *place, size_t n)
 	return tool_end(&t);
 }
 
+static int
+same(const char *a, const char *b)
+{
+	return b && !strcmp(a, b);
+}
+
 static void
 check_kind(void)
 {
 	uint64_t n = temper ? temper : restarts != TR_NONE ? restarts : 1;
 
-	if (counts && (trace || setup.search || kind >= 0 || temper || checkpoint || resume))
-		die("--count is for evenness alone: no trace, no search");
+	if (counts && (trace || setup.search || kind >= 0 || temper || checkpoint || resume ||
+		       curve || holdout > 0 || iters || ranks.size > 1 || !isnan(seconds) ||
+		       target > 0 || margin > 0 || keep_copies))
+		die("--count is for evenness alone, in one process: no trace, no search");
 	if (within < 0)
 		die("--within is not below 0");
 	if (setup.search || kind >= 0) {
-		if (temper || max_moves != TR_NONE || checkpoint || resume || ranks.size > 1)
-			die("--temper, --max-moves, --checkpoint, --resume and mpirun are for the "
-			    "search of our own, without --kind and --search");
+		if (temper || max_moves != TR_NONE || checkpoint || resume || ranks.size > 1 ||
+		    margin > 0 || keep_copies)
+			die("--temper, --max-moves, --checkpoint, --resume, --margin, "
+			    "--keep-copies "
+			    "and mpirun are for the search of our own, without --kind and "
+			    "--search");
+		if (setup.c.search == SEARCH_SEQUENCE && !setup.c.nstep)
+			die("--kind sequence needs --search with its search_sequence");
+		if (iters)
+			setup.c.iters = setup.c.local_iters = setup.c.anneal_iters = iters;
 		return;
 	}
 	if (temper && restarts != TR_NONE)
@@ -242,17 +279,17 @@ main(int argc, char **argv)
 {
 	struct setup_place *place;
 	struct setup_layer *layer;
-	size_t nplace, nlayer, l = 0;
+	size_t nplace, nlayer;
 	struct tr_out *o = NULL;
-	struct tokens part;
+	struct tokens *part;
 	struct plan plan;
 	struct tr_frame f;
 	const char *err;
 	char *name;
 
+	tool_start(&t, argc, argv);
 	if (ranks_open(&ranks, &err) < 0)
 		die("%s", err);
-	tool_start(&t, argc, argv);
 	setup_start(&setup, &t);
 	if (ranks.rank) { /* one writes */
 		t.quiet = 1;
@@ -263,12 +300,15 @@ main(int argc, char **argv)
 		die("no placement to start from: -p FILE");
 	if (holdout < 0 || holdout >= 1)
 		die("--holdout: not a share of the batches");
-	if (seconds < 0 || margin < 0)
-		die("--time and --margin are not below 0");
-	check_kind();
+	if (seconds < 0 || margin < 0 || every < 0)
+		die("--time, --margin and --every are not below 0");
+	if ((curve && (same(curve, t.output) || same(curve, checkpoint))) ||
+	    (checkpoint && same(checkpoint, t.output)))
+		die("-o, --trace-cost and --checkpoint are several files");
 	setup.c.search = kind >= 0 ? (uint64_t)kind : setup.c.search;
+	check_kind();
 	setup.c.restarts = restarts != TR_NONE ? restarts : setup.c.restarts;
-	seconds = seconds > 0 || iters ? seconds : 10;
+	seconds = !isnan(seconds) ? seconds : iters || setup.search || kind >= 0 ? 0 : 10;
 	nplace = setup_places(&setup, &t, placement, &place);
 	if (place[0].place.rows != setup.c.rows || place[0].place.cols != setup.c.cols)
 		die("a placement on %ux%u, the system is %llux%llu", place[0].place.rows,
@@ -298,6 +338,7 @@ main(int argc, char **argv)
 			     .arg = &store,
 			     .save = checkpoint ? store_save : NULL,
 			     .every = every};
+	catch_signals();
 	store.plan = &plan;
 	store.file = checkpoint;
 	if (resume)
@@ -309,15 +350,10 @@ main(int argc, char **argv)
 	if (curve && tr_put(o = tool_output(&t, curve), &f) < 0)
 		die("%s:", curve);
 	for (size_t i = 0; i < nplace; i++) {
-		while (l < nlayer && layer[l].layer < place[i].layer)
-			l++;
-		if (l == nlayer || layer[l].layer != place[i].layer)
-			setup_no_layer(&setup, place[i].layer);
-		part = layer[l].tokens;
-		if (holdout > 0 && tokens_part(&part, &layer[l].tokens, 0,
-					       (size_t)(holdout * (double)part.nbatch)) < 0)
-			die("no memory");
-		run(&plan, &place[i], &part, o);
+		part = setup_tokens(&setup, layer, nlayer, &place[i]);
+		if (holdout > 0)
+			*part = setup_part(&place[i], part, holdout, 0);
+		run(&plan, &place[i], part, o);
 	}
 	if (o)
 		tool_output_end(&t, o);

@@ -54,7 +54,17 @@ load(const char *file, struct placed **l)
 	free(text);
 	if (from == FORMAT_PLACEMENT && setup.layers.n)
 		(*l)->layer = setup.layers.range[0].lo;
-	return (size_t)r;
+	for (long i = n = 0; i < r; i++)
+		if (setup_has(&setup, (*l)[i].layer))
+			(*l)[n++] = (*l)[i];
+	if (!n)
+		die("%s: no placement of that layer", m.name);
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < i; k++)
+			if ((*l)[i].layer == (*l)[k].layer)
+				die("%s: layer %llu twice", m.name,
+				    (unsigned long long)(*l)[i].layer);
+	return n;
 }
 
 static void
@@ -69,6 +79,19 @@ check(const struct placed *l)
 	if (doubles && !t.quiet)
 		warn("layer %llu: %u copies share a device with another of their expert",
 		     (unsigned long long)l->layer, doubles);
+}
+
+/* Do devices not rise along the copies of some expert?  Formats by slot tell copies in that
+ * order. */
+static int
+reordered(const struct placed *l, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		for (uint32_t k = 1; k < l[i].place.n; k++)
+			if (l[i].place.expert[k] == l[i].place.expert[k - 1] &&
+			    l[i].place.dev[k] < l[i].place.dev[k - 1])
+				return 1;
+	return 0;
 }
 
 int
@@ -92,6 +115,8 @@ main(int argc, char **argv)
 		p[i] = (struct setup_place){l[i].layer, l[i].place};
 	}
 	if (to >= 0) {
+		if ((to == FORMAT_SGLANG || to == FORMAT_TRTLLM) && !t.quiet && reordered(l, n))
+			warn("the order of copies is lost: judge the cost of what is read back");
 		if (formats_write((enum place_format)to, l, n, &o, err) < 0)
 			die("%s", err);
 		if (sink_put(t.sink, o.p, o.n) < 0)

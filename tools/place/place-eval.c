@@ -42,14 +42,8 @@ static struct cost_result
 eval(const struct setup_place *p, const struct tokens *k, const char *part)
 {
 	struct cost_result r;
-	char err[PLACE_ERR];
-	uint32_t doubles;
 
-	if (p->place.experts != k->experts)
-		die("layer %llu: a placement of %u experts, the trace and its shared ones have %u",
-		    (unsigned long long)p->layer, p->place.experts, k->experts);
-	if (place_check(&p->place, 0, &doubles, err) < 0)
-		die("layer %llu: %s", (unsigned long long)p->layer, err);
+	setup_check(p, 0);
 	switch (cost_eval(&p->place, k, &setup.model, &r)) {
 	case 0:
 		break;
@@ -63,25 +57,20 @@ eval(const struct setup_place *p, const struct tokens *k, const char *part)
 	return r;
 }
 
-/* What was planned on, and what was not seen. */
+/* What was planned on, then what was not seen, which takes the place of all. */
 static struct cost_result
-halves(const struct setup_place *p, const struct tokens *k)
+halves(const struct setup_place *p, struct tokens *k)
 {
-	size_t n = (size_t)(holdout * (double)k->nbatch);
-	struct cost_result r = {0};
-	struct tokens part;
+	struct tokens part = setup_part(p, k, holdout, 0);
+	struct cost_result r = eval(p, &part, "plan");
 
-	if (!n || n == k->nbatch)
-		die("layer %llu: --holdout %g of %zu batches leaves a part empty",
-		    (unsigned long long)p->layer, holdout, k->nbatch);
-	for (int i = 0; i < 2; i++) {
-		cost_free(&r);
-		if (tokens_part(&part, k, i ? n : 0, i ? k->nbatch : n) < 0)
-			die("no memory");
-		r = eval(p, &part, i ? "holdout" : "plan");
-		free(part.count);
-	}
-	return r;
+	cost_free(&r);
+	tokens_free(&part);
+	part = setup_part(p, k, holdout, 1);
+	tokens_free(k);
+	*k = part;
+	out.part = "holdout"; /* all that follows is of it */
+	return eval(p, k, "holdout");
 }
 
 /* Of counts alone, the copies of an expert sharing its load evenly. */
@@ -89,7 +78,7 @@ static void
 balance(const struct setup_place *place, size_t n)
 {
 	struct setup_layer *layer;
-	size_t nlayer = setup_counts(&setup, &t, counts, &layer), l = 0;
+	size_t nlayer = setup_counts(&setup, &t, counts, &layer);
 	struct tr_frame f;
 
 	setup_head(&setup, place, n, &f);
@@ -98,13 +87,8 @@ balance(const struct setup_place *place, size_t n)
 		const struct place *p = &place[i].place;
 		double *load = xcalloc(p->rows * p->cols, sizeof *load);
 
-		while (l < nlayer && layer[l].layer < place[i].layer)
-			l++;
-		if (l == nlayer || layer[l].layer != place[i].layer ||
-		    layer[l].tokens.experts != p->experts)
-			die("no counts of these experts for layer %llu",
-			    (unsigned long long)place[i].layer);
-		even_load(p, layer[l].tokens.count, load);
+		setup_check(&place[i], 0);
+		even_load(p, setup_tokens(&setup, layer, nlayer, &place[i])->count, load);
 		report_even(&out, place[i].layer, load, p->rows * p->cols);
 		free(load);
 	}
@@ -135,8 +119,11 @@ costs(const struct setup_place *place, size_t n, struct tokens **of, struct cost
 		if (before) {
 			const struct setup_place *p = place_of(old, nold, place[i].layer);
 
-			if (p->place.experts != place[i].place.experts)
-				die("%s: a placement of %u experts", before, p->place.experts);
+			if (p->place.experts != place[i].place.experts ||
+			    p->place.rows != place[i].place.rows ||
+			    p->place.cols != place[i].place.cols)
+				die("%s: a placement of %u experts on %ux%u", before,
+				    p->place.experts, p->place.rows, p->place.cols);
 			was = eval(p, of[i], "before");
 		}
 		result[i] = eval(&place[i], of[i], before ? "after" : NULL);
@@ -155,7 +142,7 @@ main(int argc, char **argv)
 	struct setup_layer *layer;
 	struct cost_result *result;
 	struct tokens **of;
-	size_t nplace, nlayer, l = 0;
+	size_t nplace, nlayer;
 	struct tr_frame f;
 	char *from;
 
@@ -184,11 +171,7 @@ main(int argc, char **argv)
 	setup_head(&setup, place, nplace, &f);
 	tool_open(&t, &f);
 	for (size_t i = 0; i < nplace; i++) {
-		while (l < nlayer && layer[l].layer < place[i].layer)
-			l++;
-		if (l == nlayer || layer[l].layer != place[i].layer)
-			setup_no_layer(&setup, place[i].layer);
-		of[i] = &layer[l].tokens;
+		of[i] = setup_tokens(&setup, layer, nlayer, &place[i]);
 	}
 	costs(place, nplace, of, result);
 	report_measures(&out, place, of, result, nplace);

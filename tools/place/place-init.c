@@ -83,7 +83,7 @@ main(int argc, char **argv)
 {
 	struct setup_place *place;
 	struct setup_layer *layer;
-	size_t nplace, nlayer, l = 0;
+	size_t nplace, nlayer;
 	char *file;
 
 	tool_start(&t, argc, argv);
@@ -102,15 +102,11 @@ main(int argc, char **argv)
 		nlayer = setup_trace(&setup, &t, &file, 1, &layer);
 	}
 	for (size_t i = 0; i < nplace; i++) {
-		while (l < nlayer && layer[l].layer < place[i].layer)
-			l++;
-		if (l == nlayer || layer[l].layer != place[i].layer)
-			setup_no_layer(&setup, place[i].layer);
 		if (place[i].place.rows != setup.c.rows || place[i].place.cols != setup.c.cols)
 			die("a placement on %ux%u, the system is %llux%llu", place[i].place.rows,
 			    place[i].place.cols, (unsigned long long)setup.c.rows,
 			    (unsigned long long)setup.c.cols);
-		put(&place[i], &layer[l].tokens);
+		put(&place[i], setup_tokens(&setup, layer, nlayer, &place[i]));
 	}
 	return tool_end(&t);
 }

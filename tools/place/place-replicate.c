@@ -36,6 +36,7 @@ static int
 choose(const uint64_t *count, uint32_t n, double batches, uint32_t *copies)
 {
 	uint32_t shared = (uint32_t)setup.c.shared, each = (uint32_t)setup.c.shared_copies;
+	uint32_t devices = (uint32_t)(setup.c.rows * setup.c.cols);
 	uint32_t slots = (uint32_t)setup.c.slots, block = (uint32_t)setup.c.block_tokens;
 
 	switch (policy) {
@@ -45,9 +46,10 @@ choose(const uint64_t *count, uint32_t n, double batches, uint32_t *copies)
 		return replicate_split(count, n, shared, each, slots, copies);
 	case BLOCKS:
 		batches = batches > 0 ? batches : 1;
-		return replicate_blocks(count, n, shared, each, slots, batches, block, copies);
+		return replicate_blocks(count, n, shared, each, slots, devices, batches, block,
+					copies);
 	default:
-		return replicate_minmax(count, n, shared, each, slots, copies);
+		return replicate_minmax(count, n, shared, each, slots, devices, copies);
 	}
 }
 
@@ -55,26 +57,29 @@ choose(const uint64_t *count, uint32_t n, double batches, uint32_t *copies)
 static void
 replicate(const struct tr_frame *f)
 {
-	uint64_t experts = f->rows, tokens = tr_get(f, "n_tokens", 0), *count;
+	uint64_t experts = setup.c.experts ? setup.c.experts : f->rows,
+		 tokens = tr_get(f, "n_tokens", 0), *count;
 	uint32_t total, *copies;
 	struct place p;
 	struct tr_frame g;
 	struct tr_col n;
 	int r;
 
-	if (setup.c.experts && setup.c.experts != experts)
+	if (f->rows > experts)
 		die("%scounts of %llu experts, the system has %llu",
-		    setup_at(&setup, CONFIG_EXPERTS), (unsigned long long)experts,
-		    (unsigned long long)setup.c.experts);
-	if (tr_col(f, "n", &n) <= 0 || n.width != 1)
-		die("@count without n");
+		    setup_at(&setup, CONFIG_EXPERTS), (unsigned long long)f->rows,
+		    (unsigned long long)experts);
+	if (tr_col(f, "n", &n) <= 0 || n.width != 1 || n.type > TR_U64)
+		die("@count without n:u64");
 	total = (uint32_t)(experts + setup.c.shared);
 	count = xcalloc(total, sizeof *count);
 	copies = xcalloc(total, sizeof *copies);
-	col_u64(&n, 0, experts, count);
+	col_u64(&n, 0, f->rows, count);
 	for (uint64_t e = experts; e < total; e++)
 		count[e] = tokens;
 	r = choose(count, total, (double)tokens / (double)batch_tokens, copies);
+	if (r == TR_ENOMEM)
+		die("no memory");
 	if (r < 0)
 		die("%s%llu slots are too few for %u experts, shared ones with %llu copies",
 		    setup_at(&setup, CONFIG_SLOTS), (unsigned long long)setup.c.slots, total,

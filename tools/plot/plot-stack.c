@@ -13,7 +13,7 @@
 
 enum { ROW = 22, WIDE = 420, KEY = 110, LETTER = 7 }; /* pixels */
 
-static struct gather in = {.y = "dispatch,compute,combine"};
+static struct gather in;
 static struct picture pic;
 static const char *unit;
 static int sorted;
@@ -68,8 +68,9 @@ collect(void)
 						 *c->group_name ? " " : "", k);
 				nbar++;
 			}
-			if (c->y[k] < 0)
-				die("column %s: parts of a bar are not below 0", in.col[c->column]);
+			if (!(c->y[k] >= 0) || c->y[k] - c->y[k] != 0)
+				die("column %s: a part of a bar is below 0, or no number",
+				    in.col[c->column]);
 			bar[first + k].part[c->column] = c->y[k];
 			bar[first + k].sum += c->y[k];
 		}
@@ -171,6 +172,11 @@ main(int argc, char **argv)
 	struct gp g = {0};
 
 	tool_start(&t, argc, argv);
+	if (!in.y) { /* what place-eval says */
+		in.y = "dispatch,compute,combine";
+		in.frame = in.frame ? in.frame : "cost";
+		unit = unit ? unit : "us";
+	}
 	picture_start(&pic, &t);
 	gather_start(&in);
 	while (tool_next(&t, &f))
