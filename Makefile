@@ -137,7 +137,7 @@ install: all
 		$(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man3 \
 		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(COMPDIR) $(DESTDIR)$(DATADIR)
 	install -m 755 $(BINS) $(MPI) $(wildcard pipelines/*) $(DESTDIR)$(LIBEXECDIR)
-	install -m 644 examples/small.trace $(DESTDIR)$(DATADIR)
+	install -m 644 examples/small.trace examples/system.jsonc $(DESTDIR)$(DATADIR)
 	install -m 644 lib/core/moetrace.h $(DESTDIR)$(INCLUDEDIR)
 	install -m 644 $(B)/libmoetrace.a $(DESTDIR)$(LIBDIR)
 	install -m 755 $(B)/libmoetrace.so.0 $(DESTDIR)$(LIBDIR)

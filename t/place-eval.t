@@ -98,5 +98,21 @@ is 'before and after' "$(field cost mean -l 0 -c s.jsonc -p p t) $(field cost me
 is 'nothing moved from itself' '0.0 0' sh -c "place-eval -l 0 -c s.jsonc --before p -p p t -t | awk '\$1 == \"change\" { printf \"%.1f %d\", \$5, \$6 }'"
 is 'ranks over layers' 1 sh -c "place-eval -c s.jsonc -p p t -t | grep -c ^balance-ranks"
 fails 2 'a layer without records' "printf '{%s,\n\"layer\": 7}' '$system' >l.jsonc; place-init -c l.jsonc --trace t p" 'no placement|l.jsonc:2:10: no records for layer 7'
-fails 2 'a hold-out and a before' 'place-eval -c s.jsonc --holdout 0.5 --before p -p p t' 'two questions'
+trace-gen --model reference --batches 4 --rows 32 --mesh-rows 4 --experts 6 -k 2 -s 3 -o h
+trace-filter -b 2-3 -o h2 h
+is 'before and after on what was not seen' "$(field cost mean -l 0 -c s.jsonc -p p h2) $(field cost mean -l 0 -c s.jsonc -p best h2)" sh -c \
+	"place-eval -l 0 -c s.jsonc --holdout 0.5 --before p -p best -t h | awk '\$1 == \"change\" { print \$4, \$5 }'"
+is 'its bound is that of what was not seen' "$(field bound mean -l 0 -c s.jsonc -p best h2)" field bound mean -l 0 -c s.jsonc --holdout 0.5 -p best h
+is 'fewer batches, fewer tokens' "$(field cost mean -l 0 -c s.jsonc -p p h2 --max-seq-len 16)" sh -c "trace-filter --head 16 h2 | place-eval -l 0 -c s.jsonc -p p -t | awk '\$1 == \"cost\" { print \$4 }'"
+is 'one record' 1 field cost batches -l 0 -c s.jsonc -p p --max-records 1 h
+awk 'NR > 1 { $3 *= 2 } { print }' points >twice
+two() { field cost dispatch "$@" && field cost combine "$@"; }
+two -l 0 -c s.jsonc -p p h | awk '{ printf "%.12f\n", $1 * NR }' | xargs >want
+two -l 0 -c s.jsonc --combine-latency twice -p p h | xargs >got
+same 'combine has points of its own' 'awk "{ printf \"%.9f %.9f\n\", \$1, \$2 }" want' 'awk "{ printf \"%.9f %.9f\n\", \$1, \$2 }" got'
+is 'p95 in a file is p95' "$(field cost p95 -l 0 -c s.jsonc -p best h | cut -c 1-9)" sh -c "printf '{%s, \"objective\": \"p95\", \"capacity_factor\": 1.0}' '$system' >o.jsonc; place-eval -l 0 -c o.jsonc --before p -p best -t h | awk '\$1 == \"change\" { print substr(\$4, 1, 9) }'"
+fails 2 'placements on several meshes' "place-conv -q --mesh 2x4 --slots 8 -c s.jsonc --layer 0 p -o one 2>/dev/null; printf '@trace v=1 layers=2 experts=2 topk=0\n@place layer=0 mesh=1x2 rows=2 cols=expert:u16,dev:u16 bytes=68\n\0\0\1\0%060d\0\0\1\0\n@place layer=1 mesh=2x1 rows=2 cols=expert:u16,dev:u16 bytes=68\n\0\0\1\0%060d\0\0\1\0\n@end frames=2\n' 0 0 >two; place-eval -p two t" 'several meshes'
+fails 2 'a placement that is none yet' 'expert-load t | place-replicate -c s.jsonc -o r; expert-load t -o n; place-eval -c s.jsonc -p r --count n' 'on no device'
+fails 2 'a factor below 0' 'place-eval -c s.jsonc --factor -5 -p p t' 'factor'
+fails 2 'a row far beyond' 'trace-gen --rows 20 --experts 6 --origin-rows 9 -o far; place-eval -l 0 -c s.jsonc -p p far' 'a row that the mesh'
 done_testing

@@ -57,7 +57,7 @@ expert-load std | place-replicate -c s.jsonc --policy one-each -o r
 printf '{"placement_strategy": "balance_load_coactivation", "placement_axis": "row", "top_n": 32, "replica_spread_by_distance": "none"}' >i.jsonc
 place-init -q -c s.jsonc --init i.jsonc --trace std -o p r
 is 'the standard start' 1879.9184 sh -c "place-eval -c s.jsonc -p p -t std | awk '\$1 == \"cost\" { printf \"%.4f\", \$4 }'"
-place-init -q -c s.jsonc --strategy eplb --trace std -o p r
+place-init -q --as-is -c s.jsonc --strategy eplb --trace std -o p r
 is 'EPLB there' 820.6 sh -c "place-eval -c s.jsonc -p p -t std | awk '\$1 == \"cost\" { printf \"%.1f\", \$4 }'"
 s=1
 bad=
@@ -75,7 +75,7 @@ is 'random fills every device, 20 seeds' '' echo "$bad"
 } | jsonl2trace -o toy
 even() { place-eval -p "$1" --count "$2" -t | awk -F'\t' '$1 == "balance" { if ($4 > m) m = $4 } END { printf "%.6f", m }'; }
 place-replicate --mesh 8x1 --slots 16 -o c toy
-place-init --mesh 8x1 --slots 16 --strategy even --tries 1000 --count toy -o p8 c
+place-init --mesh 8x1 --slots 16 --strategy even --count toy -o p8 c
 is 'the optimum of the toy' 1.085057 even p8 toy
 s=1
 bad=
@@ -83,13 +83,24 @@ while [ $s -le 20 ]; do
 	trace-gen --experts 32 -k 4 --rows 500 -s $s | expert-load -o l
 	place-replicate --mesh 16x1 --slots 48 -o c l
 	place-init -q --mesh 16x1 --slots 48 --strategy eplb --count l -o a c
-	place-init --mesh 16x1 --slots 48 --strategy even --count l -o b c 2>said
+	place-init --mesh 16x1 --slots 48 --strategy even --tries 0 --count l -o b c 2>said
 	place-init --mesh 16x1 --slots 48 --strategy even --tries 50 --count l -o d c 2>>said
 	[ -s said ] && bad="$bad doubles$s"
 	awk -v a="$(even a l)" -v b="$(even b l)" -v d="$(even d l)" 'BEGIN { exit !(b <= a && d <= b) }' || bad="$bad $s"
 	s=$((s + 1))
 done
 is 'even is as even as EPLB, more with tries, 20 seeds' '' echo "$bad"
+s=1
+while [ $s -le 20 ]; do
+	trace-gen --rows 512 --experts 64 -k 4 --zipf 1 -s $s -o q
+	expert-load q | place-replicate --mesh 4x2 --slots 72 --shared 0 -o c
+	for i in balance balance_load_coactivation hot-tier eplb random; do
+		place-init --mesh 4x2 --slots 72 --shared 0 --strategy $i --trace q -o d c || echo "$i $s"
+		place-conv -q --slots 72 --mesh 4x2 -o d d || echo "full $i $s"
+	done
+	s=$((s + 1))
+done >said 2>&1
+is 'no expert twice on a device, five strategies, 20 seeds' '' cat said
 fails 2 'co-activation of counts' 'place-init --mesh 8x1 --slots 16 --strategy hot-tier --count toy c' 'needs --trace'
 fails 2 'no records' 'place-eval -c s.jsonc -l 3 -p p std' 'layer'
 fails 2 'another system' 'place-eval --mesh 4x2 --experts 7 -p p std' 'the trace has 256 experts, the system 7'

@@ -2,6 +2,7 @@
  * Three greedy strategies of the reference, ties and all: first each copy gets
  * an element of the axis (a row or a column), then a device of that element.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -363,6 +364,72 @@ at_random(struct work *w)
 		slot[pick] = slot[--left];
 	}
 	free(slot);
+	return 0;
+}
+
+/* ---- doubles ---- */
+
+static int
+holds(const struct place *p, uint32_t e, uint32_t dev)
+{
+	for (uint32_t k = p->first[e]; k < p->first[e + 1]; k++)
+		if (p->dev[k] == dev)
+			return 1;
+	return 0;
+}
+
+static double
+share(const struct place *p, const uint64_t *count, uint32_t i)
+{
+	return (double)count[p->expert[i]] / copies(p, p->expert[i]);
+}
+
+/* Where a copy i that has its like on its device goes: to a free slot, or in exchange for the copy
+ * that is most alike in load. */
+static int
+part(struct place *p, const uint64_t *count, uint32_t per_device, uint32_t *used, uint32_t i)
+{
+	uint32_t e = p->expert[i], a = p->dev[i], best = UINT32_MAX;
+	double least = INFINITY;
+
+	for (uint32_t d = 0; d < p->rows * p->cols; d++)
+		if (used[d] < per_device && !holds(p, e, d)) {
+			used[a]--;
+			used[d]++;
+			p->dev[i] = (uint16_t)d;
+			return 1;
+		}
+	for (uint32_t j = 0; j < p->n; j++) {
+		double x = fabs(share(p, count, i) - share(p, count, j));
+
+		if (x < least && !holds(p, e, p->dev[j]) && !holds(p, p->expert[j], a)) {
+			least = x;
+			best = j;
+		}
+	}
+	if (best == UINT32_MAX)
+		return 0;
+	p->dev[i] = p->dev[best];
+	p->dev[best] = (uint16_t)a;
+	return 1;
+}
+
+int
+init_part(struct place *p, const uint64_t *count, uint32_t per_device)
+{
+	uint32_t *used = calloc(p->rows * p->cols + 1, sizeof *used);
+
+	if (!used)
+		return TR_ENOMEM;
+	for (uint32_t i = 0; i < p->n; i++)
+		used[p->dev[i]]++;
+	for (uint32_t i = 0; i < p->n; i++)
+		for (uint32_t k = p->first[p->expert[i]]; k < i; k++)
+			if (p->dev[k] == p->dev[i]) {
+				part(p, count, per_device, used, i);
+				break;
+			}
+	free(used);
 	return 0;
 }
 

@@ -22,4 +22,8 @@ struct init_opts {
 int init_place(struct place *p, const uint64_t *count, const uint64_t *coact,
 	       const struct init_opts *o);
 
+/* Move copies that share a device with another of their expert to free slots, or in exchange for
+ * the copy that is most alike in load, where that can be.  0 or TR_ENOMEM. */
+int init_part(struct place *p, const uint64_t *count, uint32_t per_device);
+
 #endif

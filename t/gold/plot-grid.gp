@@ -1,9 +1,10 @@
-set terminal svg size 400,227 standalone noenhanced font 'sans,12' background '#ffffff'
+set terminal svg size 400,257 standalone noenhanced font 'sans,12' background '#ffffff'
 set encoding utf8
 set datafile missing '?'
 set border 31 linewidth 0.5 linecolor '#888888'
 set tics out nomirror scale 0.5 font 'sans,10' textcolor '#444444'
 unset key
+set label 1 'Share of the picks that a copy gets, % (hatched: shared experts)' at screen 0.5,0.92724 center noenhanced font 'sans,15'
 set multiplot
 $bar << EOD
 -0.346154 0.30303 -0.443077 -0.249231 0.216364 0.30303 14907330
@@ -85,8 +86,8 @@ $words << EOD
 EOD
 set lmargin at screen 0.14
 set rmargin at screen 0.92
-set tmargin at screen 0.86784
-set bmargin at screen 0.28634
+set tmargin at screen 0.76654
+set bmargin at screen 0.25292
 set title 'layer 0' noenhanced offset 0,-0.7
 set xlabel 'column' noenhanced offset 0,0.5
 set ylabel 'row' noenhanced offset 0.5,0

@@ -69,7 +69,7 @@ halves(const struct setup_place *p, struct tokens *k)
 	part = setup_part(p, k, holdout, 1);
 	tokens_free(k);
 	*k = part;
-	out.part = "holdout"; /* all that follows is of it */
+	out.part = "holdout"; /* all tables that follow are of it */
 	return eval(p, k, "holdout");
 }
 
@@ -112,24 +112,25 @@ costs(const struct setup_place *place, size_t n, struct tokens **of, struct cost
 	struct cost_result was;
 
 	for (size_t i = 0; i < n; i++) {
-		if (holdout > 0) {
-			result[i] = halves(&place[i], of[i]);
-			continue;
-		}
-		if (before) {
-			const struct setup_place *p = place_of(old, nold, place[i].layer);
+		const struct setup_place *p = before ? place_of(old, nold, place[i].layer) : NULL;
 
-			if (p->place.experts != place[i].place.experts ||
-			    p->place.rows != place[i].place.rows ||
-			    p->place.cols != place[i].place.cols)
-				die("%s: a placement of %u experts on %ux%u", before,
-				    p->place.experts, p->place.rows, p->place.cols);
+		if (p &&
+		    (p->place.experts != place[i].place.experts ||
+		     p->place.rows != place[i].place.rows || p->place.cols != place[i].place.cols))
+			die("%s: a placement of %u experts on %ux%u", before, p->place.experts,
+			    p->place.rows, p->place.cols);
+		if (p && holdout > 0) {
+			struct tokens part = setup_part(p, of[i], holdout, 1);
+
+			was = eval(p, &part, "holdout-before");
+			tokens_free(&part);
+		} else if (p) {
 			was = eval(p, of[i], "before");
 		}
-		result[i] = eval(&place[i], of[i], before ? "after" : NULL);
-		if (before) {
-			report_change(&out, place_of(old, nold, place[i].layer), &place[i], &was,
-				      &result[i]);
+		result[i] = holdout > 0 ? halves(&place[i], of[i])
+					: eval(&place[i], of[i], before ? "after" : NULL);
+		if (p) {
+			report_change(&out, p, &place[i], &was, &result[i]);
 			cost_free(&was);
 		}
 	}
@@ -152,8 +153,6 @@ main(int argc, char **argv)
 		die("no placement: -p FILE");
 	if (holdout < 0 || holdout >= 1)
 		die("--holdout: not a share of the batches");
-	if (holdout > 0 && before)
-		die("--holdout and --before are two questions");
 	nplace = setup_places(&setup, &t, placement, &place);
 	/* the placement tells the mesh; -c tells the rest */
 	setup.c.rows = place[0].place.rows;

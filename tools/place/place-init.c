@@ -10,7 +10,8 @@
 static struct setup setup = {SETUP_NONE};
 static const char *trace, *counts;
 static int strategy = -1, axis = -1;
-static uint64_t top = TR_NONE, groups = 1, nodes = 1, tries;
+static uint64_t top = TR_NONE, groups = 1, nodes = 1, tries = TR_NONE;
+static int as_is;
 
 static const struct opt opts[] = {
 	SETUP_OPTS(setup),
@@ -22,7 +23,9 @@ static const struct opt opts[] = {
 	{0, "axis", "row|col", OPT_WORD, &axis, "spread over rows or columns first (row)", 0, 0},
 	{0, "top", "N", OPT_U64, &top, "experts that are spread by load alone first (32)", 0, 0},
 	{0, "groups", "N", OPT_U64, &groups, "eplb: groups of experts (1)", 1, 65534},
-	{0, "tries", "N", OPT_U64, &tries, "even: random changes when no swap helps (0)", 0, 0},
+	{0, "tries", "N", OPT_U64, &tries,
+	 "even: random changes when no swap helps (1000 for up to 64 copies, else 0)", 0, 0},
+	{0, "as-is", NULL, OPT_FLAG, &as_is, "leave copies of an expert on one device", 0, 0},
 	{0, "nodes", "N", OPT_U64, &nodes, "eplb: nodes (1)", 1, 65534},
 	{0},
 };
@@ -32,6 +35,31 @@ static struct tool t = {.name = "place-init",
 			.what = "put the copies of experts on devices",
 			.opts = opts,
 			.flags = TOOL_RESULT | TOOL_FOLD | TOOL_FORCE | TOOL_SEED};
+
+/* Copies of one expert on one device are no use. */
+static void
+tell_doubles(const struct setup_place *p)
+{
+	char err[PLACE_ERR];
+	uint32_t doubles, i = 0, k = 0;
+
+	if (place_check(&p->place, 0, &doubles, err) < 0)
+		die("layer %llu: %s", (unsigned long long)p->layer, err);
+	if (!doubles || t.quiet)
+		return;
+	for (i = 0; i < p->place.n; i++) { /* the first */
+		for (k = p->place.first[p->place.expert[i]]; k < i; k++)
+			if (p->place.dev[k] == p->place.dev[i])
+				break;
+		if (k < i)
+			break;
+	}
+	warn("layer %llu: %u copies share a device with another of their expert, as of expert %u "
+	     "on "
+	     "device %u%s",
+	     (unsigned long long)p->layer, doubles, p->place.expert[i], p->place.dev[i],
+	     as_is ? "" : ": it could not be avoided");
+}
 
 static void
 put(struct setup_place *p, const struct tokens *tokens)
@@ -44,12 +72,11 @@ put(struct setup_place *p, const struct tokens *tokens)
 			      .seed = t.seed,
 			      .groups = (uint32_t)groups,
 			      .nodes = (uint32_t)nodes,
-			      .tries = tries};
+			      .tries = tries != TR_NONE   ? tries
+				       : p->place.n <= 64 ? 1000
+							  : 0};
 	uint64_t T = p->place.experts, *coact = NULL;
 	struct tr_frame f;
-	char err[PLACE_ERR];
-	uint32_t doubles;
-
 	if (tokens->experts != T)
 		die("layer %llu: a placement of %llu experts, the trace and its shared ones have "
 		    "%u",
@@ -68,11 +95,9 @@ put(struct setup_place *p, const struct tokens *tokens)
 		    (unsigned long long)p->layer, p->place.n, p->place.rows * p->place.cols,
 		    o.per_device, o.strategy == INIT_EPLB ? " evenly" : "");
 	}
-	if (place_check(&p->place, 0, &doubles, err) < 0)
-		die("layer %llu: %s", (unsigned long long)p->layer, err);
-	if (doubles && !t.quiet)
-		warn("layer %llu: %u copies share a device with another of their expert",
-		     (unsigned long long)p->layer, doubles);
+	if (!as_is && init_part(&p->place, tokens->count, o.per_device) < 0)
+		die("no memory");
+	tell_doubles(p);
 	place_frame(&p->place, p->layer, &f);
 	tool_put(&t, &f);
 	free(coact);

@@ -156,6 +156,11 @@ main(int argc, char **argv)
 	size_t n;
 
 	tool_start(&t, argc, argv);
+	if (!pic.title)
+		pic.title =
+			split ? "Share of the picks that a copy gets, % (hatched: shared experts)"
+			      : "Share of the picks of each copy's expert, % (hatched: shared "
+				"experts)";
 	picture_start(&pic, &t);
 	setup_start(&setup, &t);
 	if (!counts == !trace)

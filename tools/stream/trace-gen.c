@@ -16,7 +16,7 @@
 enum { LAYERS_MAX = 4096 };
 enum { ZIPF, REFERENCE };
 
-static uint64_t layers = 1, batches = 1, experts = 64, topk = 2, mesh_rows = 16;
+static uint64_t layers = 1, batches = 1, experts = 64, topk = 2, mesh_rows = TR_NONE;
 static struct tr_list batch_list, map;
 static const char *name;
 static double zipf = NAN, decode_zipf = NAN, coact = 0.25;
@@ -271,6 +271,11 @@ main(int argc, char **argv)
 		    (unsigned long long)tr_list_count(&map), (unsigned long long)layers);
 	if (model == REFERENCE && (tokens || weights >= 0))
 		die("--model reference makes neither weights nor tokens");
+	if (model != REFERENCE && mesh_rows != TR_NONE)
+		die("--mesh-rows is of --model reference; --origin-rows makes origins");
+	if (batch_list.n && batch_list.range[batch_list.n - 1].hi >= batches)
+		die("--batch: there are --batches %llu", (unsigned long long)batches);
+	mesh_rows = mesh_rows == TR_NONE ? 16 : mesh_rows;
 	check_options();
 	weights = model == REFERENCE ? GENFRAME_NONE : weights < 0 ? GENFRAME_F16 : weights;
 	if (model == REFERENCE)
