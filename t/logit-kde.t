@@ -1,0 +1,73 @@
+#!/bin/sh
+# logit-kde: every line of the fixture's table, the worked numbers, thin tails, nothing hangs on order.
+. "${0%/*}/lib.sh"
+D=$DATA/olmoe-kde
+py=$(command -v python3 || command -v /usr/bin/python3) || skip 'no python3'
+cat >log.py <<'E'
+import json, struct, sys
+rows = []
+for s in json.load(open(sys.argv[1]))['samples']:
+    for l in s['layers']:
+        rows += l['router_logits_sample']
+if sys.argv[2:]:
+    rows.reverse()
+b = b''.join(struct.pack('<%df' % len(r), *r) for r in rows)
+sys.stdout.buffer.write(b'@trace v=1 layers=1 experts=64 topk=8 map=3\n@route batch=0 layer=3 rows=%d cols=logit:f32:64 bytes=%d\n' % (len(rows), len(b)) + b + b'\n@end frames=1\n')
+E
+# Worked example of section 7.
+cat >w.jsonl <<'E'
+{"kind":"trace","v":1,"layers":1,"experts":8,"topk":1}
+{"kind":"route","layer":0,"rows":4,"cols":"logit:f32:8","logit":[[2,-1,0.5,0,-0.5,1,-2,0.25],[-0.75,1.5,-0.25,0.75,-1.5,-1.25,0.125,3],[0.5,0.5,-0.5,1.25,-3,-0.125,-1,0.375],[-1.75,0.625,2.5,-0.375,0,-0.875,1.75,-2.25]]}
+{"kind":"end","frames":1}
+E
+jsonl2trace -o w w.jsonl
+near() { # TOLERANCE: two columns, got and wanted, relative
+	awk -v e="$1" 'NF != 2 { print "lines differ"; exit } { d = $1 - $2; d = d < 0 ? -d : d; w = $2 < 0 ? -$2 : $2; if (d > e * (w > 0 ? w : 1)) print }'
+}
+kde() { logit-kde -t "$@" | grep -v '^#'; }
+kde --at=-3.6,-3,-1,0,0.5,2,3.6,4 w | awk -F'\t' '{ print $8; print $9 }' >got
+printf '%s\n' 0.007158886253292112 0.9928411137467079 0.023964672539432845 0.9760353274605671 0.2544399136351773 0.7455600863648226 \
+	0.5075052596952744 0.4924947403047256 0.6431528927324872 0.35684710726751284 0.9026589828005083 0.09734101719949173 \
+	0.9919162043765682 0.008083795623431762 0.9972360596483179 0.002763940351682093 >want
+is 'F and S of the worked example' '' sh -c "paste got want | awk '{ d = (\$1 - \$2) / \$2; if (d * d > 1e-26) print }'"
+is 'Scott and 1.06' '0.6840547840492347 0.7136784901513339' sh -c "{ logit-kde --at 0 -t w; logit-kde --rule 1.06 --at 0 -t w; } | grep -v '^#' | cut -f 3 | xargs"
+kde --kernel tophat,epanechnikov,linear --at=-1,0,0.5,2 w | cut -f 8 >got
+printf '%s\n' .2382579849 .5066196864 .6578404181 .911723403 .232550123 .5022381982 .6651935774 .9141242879 .2310228403 .5016419131 .6667143237 .915279485 >want
+is 'the other kernels' '' sh -c "paste got want | awk '{ d = \$1 - \$2; if (d * d > 1e-19) print }'"
+is 'trimmed: F(0.5)' '.707658208913 .800293550987' sh -c "logit-kde --trim 1,2 --at 0.5 -t w | grep -v '^#' | awk -F'\t' '{ printf \"%s%.12f\", n++ ? \" \" : \"\", \$(NF - 1) }' | sed 's/0\././g'"
+logit-kde --compat cumsum -t w | grep -v '^#' | cut -f 8,9 >got
+is 'the original table by --compat cumsum' '1.23640950685e-05 1' sh -c "awk 'NR == 1 { a = \$2 } END { printf \"%.11e %s\", a, \$2 }' got"
+is 'a grid of ten thousand, its ends' '10000 -3.6 3.6' sh -c "awk 'NR == 1 { a = \$1 } END { print NR, a, \$1 }' got"
+if [ -d "$D" ]; then
+	$py log.py "$D/semi-real/log.json" >s
+	$py log.py "$D/semi-real/log.json" back >r
+	same 'rows in another order' 'logit-kde --no-prog --all s | grep -a -v ^@trace' 'logit-kde --no-prog --all r | grep -a -v ^@trace'
+	at=$(awk '$1 == "S_base" { printf "%s%s", n++ ? "," : "", $2 }' "$D/semi-real/expected.tsv")
+	{ # NAME AT VALUE, as in the file
+		kde --at="$at" s | awk -F'\t' '{ printf "F_base\t%s\t%s\nS_base\t%s\t%s\n", $7, $8, $7, $9 }'
+		kde --rule 1.06 --kernel gaussian,tophat,epanechnikov,linear --at="$at" s | awk -F'\t' '{ printf "F_%s\t%s\t%s\n", $2, $7, $8 }'
+		kde --trim 1,2,4 --at=-0.66 s | awk -F'\t' '{ printf "trim_F(-0.66)\t%s\t%s\ntrim_h\t%s\t%s\n", $4, $(NF - 1), $4, $3 }'
+		kde --at 0 s | awk -F'\t' '{ printf "n\t-\t%s\nh_scott\t-\t%s\n", $5, $3 }'
+		kde --rule 1.06 --at 0 s | awk -F'\t' '{ printf "h_106\t-\t%s\n", $3 }'
+	} >got
+	$py - "$D/semi-real/expected.tsv" got >wrong <<'E'
+import sys
+def key(p): return (p[0], float(p[1])) if len(p) == 3 and p[1] != '-' else (p[0], None)
+got = {key(p): float(p[-1]) for p in (l.rstrip('\n').split('\t') for l in open(sys.argv[2]))}
+n = 0
+for p in (l.rstrip('\n').split('\t') for l in open(sys.argv[1])):
+    if p[0][:2] not in ('F_', 'S_') and p[0] not in ('trim_F(-0.66)', 'trim_h', 'n', 'h_scott', 'h_106'):
+        continue
+    g, w = got[key(p)], float(p[-1])
+    n += 1
+    if abs(g - w) > 1e-12 * abs(w) and abs(g - w) > 1e-307:
+        print(p, g)
+print(n, 'lines')
+E
+	is 'every line of the fixture that is a density' '71 lines' cat wrong
+fi
+fails 2 'no logits' 'trace-gen | logit-kde' 'no logits'
+fails 2 'more trimmed than there is' 'logit-kde --trim 4 w' '--trim 4 of 8 values'
+fails 2 'a kernel that is none' 'logit-kde --kernel box w' 'box: not one of'
+fails 2 'a point that is none' 'logit-kde --at 1,x w' 'no number'
+done_testing
