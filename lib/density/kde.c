@@ -14,6 +14,7 @@
 
 #include "../core/moetrace.h"
 #include "kde.h"
+#include "num.h"
 #include "size.h"
 
 enum { TERMS = 18, NEAR_TERMS = 12, FEW = 128 };
@@ -124,13 +125,13 @@ kde_data_free(struct kde_data *d)
 double
 kde_scott(const struct kde_data *d)
 {
-	return d->s1 > 0 ? d->s1 * pow((double)d->n, -0.2) : 1;
+	return d->s1 > 0 ? d->s1 * num_pow((double)d->n, -0.2) : 1;
 }
 
 double
 kde_106(const struct kde_data *d)
 {
-	return d->s0 > 0 ? 1.06 * d->s0 * pow((double)d->n, -0.2) : 1;
+	return d->s0 > 0 ? 1.06 * d->s0 * num_pow((double)d->n, -0.2) : 1;
 }
 
 void
@@ -252,7 +253,7 @@ density(enum kde_kernel kernel, double u)
 {
 	switch (kernel) {
 	case KDE_GAUSSIAN:
-		return PHI0 * exp(-0.5 * u * u);
+		return PHI0 * num_exp(-0.5 * u * u);
 	case KDE_TOPHAT:
 		return fabs(u) < 1 ? 0.5 : 0;
 	case KDE_EPANECHNIKOV:
@@ -308,7 +309,7 @@ gaussian(const struct kde *k, double x, double *F, double *S, double *f)
 
 	for (size_t b = from; b < end; b++) {
 		const double *m = k->box[b].m;
-		double z = (x - k->box[b].centre) / k->h, phi = PHI0 * exp(-0.5 * z * z);
+		double z = (x - k->box[b].centre) / k->h, phi = PHI0 * num_exp(-0.5 * z * z);
 		double q = 0.5 * erfc(fabs(z) * SQRT_HALF), near = z < 0 ? q : 1 - q;
 		double far = z < 0 ? 1 - q : q, he0 = 1, he1 = z, d = 0, e = m[0];
 		int terms = fabs(z) < 4 ? NEAR_TERMS : TERMS;

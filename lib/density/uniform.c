@@ -1,0 +1,83 @@
+#include <math.h>
+#include <stdlib.h>
+
+#include "num.h"
+#include "size.h"
+#include "uniform.h"
+
+static int
+rising(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Of e uniform values k at least are below x: a binomial sum. */
+double
+uniform_beta(double x, uint32_t k, uint32_t e, double *above)
+{
+	double low = 0, high = 0, ln = 0;
+
+	if (x <= 0 || x >= 1) {
+		*above = x <= 0;
+		return x >= 1;
+	}
+	for (uint32_t j = 0; j <= e; j++) { /* C(e, j) x^j (1 - x)^(e - j) */
+		double term = num_exp(ln + j * num_log(x) + (e - j) * num_log(1 - x));
+
+		if (j < k)
+			high += term;
+		else
+			low += term;
+		if (j < e) /* ln C(e, j + 1) */
+			ln += num_log((double)(e - j)) - num_log(j + 1.0);
+	}
+	*above = high;
+	return low;
+}
+
+double
+uniform_ks_p(double d, double n)
+{
+	double x = d * (sqrt(n) + 0.12 + 0.11 / sqrt(n)), sum = 0;
+
+	if (x < 0.2) /* the series does not converge there, and it is 1 to 12 digits */
+		return 1;
+	for (int j = 1; j <= 100; j++) {
+		double term = 2 * num_exp(-2.0 * j * j * x * x);
+
+		sum += j % 2 ? term : -term;
+		if (term < 1e-18)
+			break;
+	}
+	return MIN(MAX(sum, 0), 1);
+}
+
+void
+uniform_stats(double *v, size_t n, uint32_t k, uint32_t e, struct uniform *u)
+{
+	static const double mark[3] = {0.01, 0.05, 0.1};
+	double sum = 0, a2 = 0;
+
+	qsort(v, n, sizeof *v, rising);
+	*u = (struct uniform){.n = n, .min = v[0]};
+	for (size_t i = 0; i < n; i++) {
+		double above, f = k ? uniform_beta(v[i], k, e, &above) : v[i];
+
+		above = k ? above : 1 - v[i];
+		sum += v[i];
+		u->ks = MAX(u->ks, (double)(i + 1) / (double)n - f);
+		u->ks = MAX(u->ks, f - (double)i / (double)n);
+		/* sum (2 i - 1) (ln f_i + ln (1 - f_(n + 1 - i))), as two sums */
+		a2 += f > 0 ? (2.0 * (double)i + 1) * num_log(f) : -INFINITY;
+		a2 += above > 0 ? (2.0 * (double)(n - i) - 1) * num_log(above) : -INFINITY;
+		for (int m = 0; m < 3; m++)
+			u->below[m] += v[i] < mark[m];
+	}
+	u->mean = sum / (double)n;
+	u->a2 = -(double)n - a2 / (double)n;
+	u->ks_p = uniform_ks_p(u->ks, (double)n);
+	for (int m = 0; m < 3; m++)
+		u->below[m] /= (double)n;
+}

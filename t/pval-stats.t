@@ -1,0 +1,51 @@
+#!/bin/sh
+# pval-stats: against Python's own sums, by layer, by the k-th of a token, by expert.
+. "${0%/*}/lib.sh"
+py=$(command -v python3 || command -v /usr/bin/python3) || skip 'no python3'
+cat >make.py <<'PY'
+import json, random, sys
+random.seed(int(sys.argv[1]))
+T, E = 40, 6
+p = [[random.random() ** 1.3 for _ in range(E)] for _ in range(T)]
+print(json.dumps({"kind": "trace", "v": 1, "layers": 1, "experts": E, "topk": 1}))
+print(json.dumps({"kind": "route", "layer": 0, "rows": T, "cols": "p:f64:%d" % E, "p": p}))
+print(json.dumps({"kind": "end", "frames": 1}))
+PY
+cat >want.py <<'PY'
+import json, math, sys
+p = json.loads(open('p.jsonl').read().split('\n')[1])['p']
+E = len(p[0])
+def beta(x, k):
+    return sum(math.comb(E, j) * x ** j * (1 - x) ** (E - j) for j in range(k, E + 1))
+def stats(v, cdf):
+    v = sorted(v)
+    n = len(v)
+    f = [cdf(x) for x in v]
+    d = max(max((i + 1) / n - f[i], f[i] - i / n) for i in range(n))
+    a2 = -n - sum((2 * i + 1) * (math.log(f[i]) + math.log(1 - f[n - 1 - i])) for i in range(n)) / n
+    x = d * (math.sqrt(n) + 0.12 + 0.11 / math.sqrt(n))
+    q = 2 * sum((-1) ** (j - 1) * math.exp(-2 * j * j * x * x) for j in range(1, 200))
+    return [n, sum(v) / n, v[0], d, min(max(q, 0), 1) if x > 0.2 else 1, a2] + [sum(y < m for y in v) / n for m in (0.01, 0.05, 0.1)]
+want = {'layer': [stats([x for r in p for x in r], lambda x: x)],
+        'kth': [stats([sorted(r)[k] for r in p], lambda x, k=k: beta(x, k + 1)) for k in range(E)],
+        'expert': [stats([r[e] for r in p], lambda x: x) for e in range(E)]}[sys.argv[1]]
+got = [[float(x) for x in l.split('\t')[-9:]] for l in sys.stdin if not l.startswith('#')]
+for g, w in zip(got, want):
+    if any(abs(a - b) > 1e-9 * max(1, abs(b)) for a, b in zip(g, w)):
+        print(g, w)
+if len(got) != len(want):
+    print(len(got), len(want))
+PY
+s=1
+while [ $s -le 20 ]; do
+	$py make.py $s >p.jsonl
+	jsonl2trace -o p p.jsonl
+	for by in layer kth expert; do pval-stats -q --by $by -t p | $py want.py $by; done
+	s=$((s + 1))
+done >wrong 2>&1
+is 'mean, least, distances, shares: 20 seeds' '' cat wrong
+is 'a warning that values depend on each other' 1 sh -c 'pval-stats p 2>&1 >/dev/null | grep -c "depend on each other"'
+fails 2 'no p-values' 'trace-gen | pval-stats' 'no p-values'
+sed 's/\[\[[0-9.]*,/[[1.5,/' p.jsonl | jsonl2trace -o bad
+is 'a row with a p that is none' 1 sh -c 'pval-stats --by kth bad 2>&1 >/dev/null | grep -c "1 rows with a p"'
+done_testing
