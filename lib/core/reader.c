@@ -427,6 +427,7 @@ not_a_trace(struct tr *t)
 		{"PK", 2, "a zip file, not a trace: npz2trace or pt2trace reads it"},
 		{"\x93NUMPY", 6, "an NPY file, not a trace: npz2trace reads it"},
 		{"\x80\x02", 2, "a pickle, not a trace: pt2trace reads it"},
+		{"\x80\x04", 2, "a pickle, not a trace: pkl2trace or pt2trace reads it"},
 		{"\x28\xb5\x2f\xfd", 4, "zstd-compressed: give it to zstd -dc first"},
 		{"\x1f\x8b", 2, "gzip-compressed: give it to gzip -dc first"},
 		{"{", 1, "JSON, not a trace: jsonl2trace reads it"},

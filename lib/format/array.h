@@ -65,6 +65,7 @@ struct array_opts {
 	int no_crc;            /* a wrong CRC is no error (recent torch can omit it) */
 	int bf16;              /* |V2 is bfloat16 */
 	int object0;           /* accept the 0-d object wrapper around an array */
+	int tables;            /* pickles of numpy arrays of f4 f8 i4 i8, nothing else */
 };
 
 /* What the first bytes say (pt-format: sniffing). */

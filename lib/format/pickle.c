@@ -21,6 +21,8 @@ enum {
 	MAX_PATH = 1024,
 	MAX_PATHS = 16 << 20, /* bytes of all paths */
 	MAX_SCALARS = 65536,  /* later ones are not listed */
+	TABLE_STACK = 10000,  /* of tables (router-analysis 2) */
+	TABLE_MEMO = 100000,
 };
 
 enum tag {
@@ -218,9 +220,16 @@ grow(void **p, uint32_t n, uint32_t *cap, size_t size, uint32_t limit)
 }
 
 static int
+tables(const struct pickle *m)
+{
+	return m->c->o && m->c->o->tables;
+}
+
+static int
 push(struct pickle *m, uint32_t v)
 {
-	if (grow((void **)&m->stack, m->nstack, &m->capstack, sizeof *m->stack, MAX_VALUES))
+	if (grow((void **)&m->stack, m->nstack, &m->capstack, sizeof *m->stack,
+		 tables(m) ? TABLE_STACK : MAX_VALUES))
 		return fail(m, "the stack is too deep");
 	m->stack[m->nstack++] = v;
 	return 0;
@@ -448,6 +457,14 @@ long1(struct pickle *m)
 	return make_int(m, V_INT, (int64_t)x);
 }
 
+/* The names that a table of numbers needs. */
+static int
+table_global(enum global g)
+{
+	return g == G_ENCODE || g == G_RECONSTRUCT || g == G_NDARRAY || g == G_NPDTYPE ||
+	       g == G_FROMBUFFER;
+}
+
 static int
 global(struct pickle *m, const unsigned char *mod, size_t nmod, const unsigned char *name,
        size_t nn)
@@ -457,7 +474,8 @@ global(struct pickle *m, const unsigned char *mod, size_t nmod, const unsigned c
 
 	for (i = 0; i < LEN(globals); i++)
 		if (strlen(globals[i].module) == nmod && strlen(globals[i].name) == nn &&
-		    !memcmp(globals[i].module, mod, nmod) && !memcmp(globals[i].name, name, nn))
+		    !memcmp(globals[i].module, mod, nmod) && !memcmp(globals[i].name, name, nn) &&
+		    (!tables(m) || table_global(globals[i].g)))
 			return make_int(m, V_GLOBAL, (int64_t)i);
 	for (i = 0; i < nmod && j < 60; i++)
 		text[j++] = mod[i] > 0x20 && mod[i] < 0x7f ? (char)mod[i] : '?';
@@ -476,7 +494,7 @@ memoize(struct pickle *m, uint64_t i)
 
 	if (top(m, &v))
 		return -1;
-	if (i >= MAX_VALUES)
+	if (i >= (tables(m) ? TABLE_MEMO : MAX_VALUES))
 		return fail(m, "memo place %llu is too high", (unsigned long long)i);
 	if (i >= m->capmemo) {
 		cap = MAX((uint32_t)i + 1, m->capmemo * 2);
@@ -658,6 +676,12 @@ place(struct pickle *m, struct tensor *t, const struct value *dtype, const struc
 }
 
 static int
+table_type(enum array_type t)
+{
+	return t == ARRAY_F32 || t == ARRAY_F64 || t == ARRAY_I32 || t == ARRAY_I64;
+}
+
+static int
 dtype(struct pickle *m, const struct value *a)
 {
 	static const struct {
@@ -674,6 +698,9 @@ dtype(struct pickle *m, const struct value *a)
 		if (is_str(s, names[i].name)) {
 			if (names[i].type == ARRAY_OTHER && !m->c->object0)
 				return fail(m, "an array of objects");
+			if (tables(m) && !table_type(names[i].type))
+				return fail(m, "an array of %s, only f4 f8 i4 i8 are read",
+					    names[i].name);
 			if (!(v = make(m, V_DTYPE)))
 				return -1;
 			v->type = (uint8_t)names[i].type;
@@ -1018,7 +1045,7 @@ build(struct pickle *m)
 		return fail(m, "an array whose elements have parts");
 	if (is_str(o, ">"))
 		to->swap = 1;
-	else if (is_str(o, "<") || is_str(o, "|") || is_str(o, "="))
+	else if (is_str(o, "<") || is_str(o, "|") || (is_str(o, "=") && !tables(m)))
 		to->swap = 0;
 	else
 		return fail(m, "a byte order that is none");
@@ -1092,7 +1119,8 @@ step(struct pickle *m, int op, int *stop)
 			return fail(m, "STOP above a mark");
 		return pop(m, &m->root);
 	case '(':
-		if (grow((void **)&m->mark, m->nmark, &m->capmark, sizeof *m->mark, MAX_VALUES))
+		if (grow((void **)&m->mark, m->nmark, &m->capmark, sizeof *m->mark,
+			 tables(m) ? TABLE_STACK : MAX_VALUES))
 			return fail(m, "too many marks");
 		m->mark[m->nmark++] = m->nstack;
 		return 0;
@@ -1218,6 +1246,18 @@ step(struct pickle *m, int op, int *stop)
 	}
 }
 
+/* What tables are written with; BINFLOAT for a number beside them. */
+static int
+table_op(int op)
+{
+	static const unsigned char ops[] = {'.',  '(',  'N',  'J',  'K',  'M',  'G',  'X',  'C',
+					    'B',  '}',  ')',  't',  'u',  's',  'q',  'r',  'h',
+					    'j',  'c',  'R',  'b',  0x85, 0x86, 0x87, 0x88, 0x89,
+					    0x8a, 0x8c, 0x8e, 0x93, 0x94, 0x95, 0x96};
+
+	return memchr(ops, op, sizeof ops) != NULL;
+}
+
 struct pickle *
 pickle_run(struct ctx *c, const unsigned char *p, size_t n, size_t *used)
 {
@@ -1244,6 +1284,10 @@ pickle_run(struct ctx *c, const unsigned char *p, size_t n, size_t *used)
 		m->op = m->at;
 		if (m->at == n) {
 			fail(m, "the pickle ends without STOP");
+			goto bad;
+		}
+		if (tables(m) && !table_op(p[m->at])) {
+			fail(m, "instruction 0x%02x is not allowed", p[m->at]);
 			goto bad;
 		}
 		if (step(m, p[m->at++], &stop))

@@ -1,5 +1,6 @@
 /*
- * Fuzz target: the pickle machine, alone and under both torch containers.
+ * Fuzz target: the pickle machine, alone, under both torch containers, and
+ * held to tables.
  * Without libFuzzer its main replays the files given.
  */
 #include <stdio.h>
@@ -28,7 +29,8 @@ int
 LLVMFuzzerTestOneInput(const unsigned char *p, size_t n)
 {
 	struct array_opts o = {.max_elements = 1 << 20, .max_bytes = 1 << 20, .no_crc = 1};
-	struct array_list a = {0}, b = {0}, c = {0}, d = {0};
+	struct array_opts tables = {.max_elements = 1 << 20, .tables = 1};
+	struct array_list a = {0}, b = {0}, c = {0}, d = {0}, e = {0};
 
 	if (!pickle_read(&a, p, n, &o))
 		touch(&a);
@@ -38,10 +40,13 @@ LLVMFuzzerTestOneInput(const unsigned char *p, size_t n)
 		touch(&c);
 	if (!pickle_object0(&d, "x", p, n, &o))
 		touch(&d);
+	if (!pickle_read(&e, p, n, &tables))
+		touch(&e);
 	array_free(&a);
 	array_free(&b);
 	array_free(&c);
 	array_free(&d);
+	array_free(&e);
 	return 0;
 }
 
