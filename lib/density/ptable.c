@@ -1,0 +1,159 @@
+/* p-values from a table; router-analysis.md section 3. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "num.h"
+#include "ptable.h"
+
+/* How far rounding may lift a survival, or lower a cdf, from point to point. */
+static const double slack = 1e-9;
+
+static int
+column(struct tr_frame *f, const char *name, double **to)
+{
+	struct tr_col c;
+	int r = tr_col(f, name, &c);
+
+	if (r < 0)
+		return r;
+	if (r == 0 || c.width != 1)
+		return TR_ECOLS;
+	if (!(*to = malloc((c.rows + 1) * sizeof **to)))
+		return TR_ENOMEM;
+	return col_f64(&c, 0, c.rows, *to) < 0 ? TR_EVALUE : 0;
+}
+
+static const char *
+wrong(const struct ptable *t)
+{
+	double sign = t->interp ? 1 : -1;
+
+	if (t->n < 2)
+		return "fewer than two points";
+	for (uint64_t i = 0; i < t->n; i++) {
+		if (!isfinite(t->x[i]) || (i && !(t->x[i] > t->x[i - 1])))
+			return "x does not ascend";
+		if (!(t->y[i] >= 0 && t->y[i] <= 1 + slack))
+			return "a probability beyond 0 and 1";
+		if (i && sign * (t->y[i] - t->y[i - 1]) < -slack)
+			return t->interp ? "cdf falls" : "sf rises";
+	}
+	return NULL;
+}
+
+/* On an even grid the cell is a product away; ptable_p mends the rounding. */
+static double
+even(const struct ptable *t)
+{
+	double step = (t->x[t->n - 1] - t->x[0]) / (double)(t->n - 1);
+
+	for (uint64_t i = 0; i < t->n; i++)
+		if (!(fabs(t->x[i] - t->x[0] - step * (double)i) < 0.25 * step))
+			return 0;
+	return 1 / step;
+}
+
+int
+ptable_open(struct ptable *t, struct tr_frame *f, int interp, const char **why)
+{
+	int r;
+
+	memset(t, 0, sizeof *t);
+	t->interp = interp;
+	t->n = f->rows;
+	*why = "no column x";
+	if ((r = column(f, "x", &t->x)) == 0) {
+		*why = interp ? "no column cdf" : "no column sf";
+		r = column(f, interp ? "cdf" : "sf", &t->y);
+	}
+	if (r == TR_EVALUE)
+		*why = "a column that is no numbers";
+	if (r == 0 && (*why = wrong(t)))
+		r = TR_EVALUE;
+	if (r == 0 && !interp && !(t->ln = malloc(t->n * sizeof *t->ln)))
+		r = TR_ENOMEM;
+	if (r < 0) {
+		ptable_free(t);
+		return r;
+	}
+	for (uint64_t i = 0; t->ln && i < t->n; i++)
+		t->ln[i] = t->y[i] > 0 ? num_log(t->y[i]) : -INFINITY;
+	t->scale = even(t);
+	return 0;
+}
+
+void
+ptable_free(struct ptable *t)
+{
+	free(t->x);
+	free(t->y);
+	free(t->ln);
+	memset(t, 0, sizeof *t);
+}
+
+/* The cell of x, which lies within the grid. */
+static uint64_t
+cell(const struct ptable *t, double x)
+{
+	uint64_t lo = 0, hi = t->n - 1;
+
+	if (t->scale > 0) {
+		double g = (x - t->x[0]) * t->scale;
+
+		lo = g < (double)(hi - 1) ? (uint64_t)g : hi - 1;
+		while (lo && x < t->x[lo])
+			lo--;
+		while (lo + 1 < hi && x >= t->x[lo + 1])
+			lo++;
+		return lo;
+	}
+	while (hi - lo > 1) {
+		uint64_t mid = lo + (hi - lo) / 2;
+
+		if (t->x[mid] <= x)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static double
+between(double a, double b, double w, double x)
+{
+	return (b - a) / w * x + a;
+}
+
+double
+ptable_p(const struct ptable *t, double x)
+{
+	double p;
+
+	if (x != x)
+		return x;
+	if (x <= t->x[0]) {
+		p = t->y[0];
+	} else if (x >= t->x[t->n - 1]) {
+		p = t->y[t->n - 1];
+	} else {
+		uint64_t i = cell(t, x);
+		double w = t->x[i + 1] - t->x[i], d = x - t->x[i];
+
+		/* a cell that ends at 0 has no logarithm */
+		if (t->ln && t->y[i] > 0 && t->y[i + 1] > 0)
+			p = num_exp(between(t->ln[i], t->ln[i + 1], w, d));
+		else
+			p = between(t->y[i], t->y[i + 1], w, d);
+	}
+	if (t->interp)
+		p = 1 - p;
+	return p < 0 ? 0 : p > 1 ? 1 : p;
+}
+
+void
+ptable_row(const struct ptable *t, const double *x, uint64_t n, double *p)
+{
+	for (uint64_t i = 0; i < n; i++)
+		p[i] = ptable_p(t, x[i]);
+}

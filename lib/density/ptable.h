@@ -1,0 +1,28 @@
+/* p-values of one layer's logits, looked up in a table: a kde frame. */
+#ifndef PTABLE_H
+#define PTABLE_H
+
+#include "moetrace.h"
+
+struct ptable {
+	uint64_t n; /* grid points, at least 2 */
+	int interp; /* y is cdf, else the survival */
+	double *x;  /* ascending */
+	double *y;
+	double *ln;   /* ln y, of the survival only */
+	double scale; /* cells per unit of x of an even grid, else 0 */
+};
+
+/* Columns x and sf of a kde frame copied (interp: x and cdf) and checked: 0, and
+ * *t is the caller's to free; or TR_ENOMEM, TR_ECOLS (a column is missing),
+ * TR_EVALUE, a broken payload's error; *why then says what is wrong. */
+int ptable_open(struct ptable *t, struct tr_frame *f, int interp, const char **why);
+void ptable_free(struct ptable *t);
+
+/* P(X > x): ln sf is interpolated linearly between grid points, or, of interp,
+ * 1 - cdf with cdf so; constant beyond the ends; NaN of NaN. */
+double ptable_p(const struct ptable *t, double x);
+/* The same of a whole row of n. */
+void ptable_row(const struct ptable *t, const double *x, uint64_t n, double *p);
+
+#endif
