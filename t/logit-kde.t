@@ -34,7 +34,7 @@ is 'Scott and 1.06' '0.6840547840492347 0.7136784901513339' sh -c "{ logit-kde -
 kde --kernel tophat,epanechnikov,linear --at=-1,0,0.5,2 w | cut -f 8 >got
 printf '%s\n' .2382579849 .5066196864 .6578404181 .911723403 .232550123 .5022381982 .6651935774 .9141242879 .2310228403 .5016419131 .6667143237 .915279485 >want
 is 'the other kernels' '' sh -c "paste got want | awk '{ d = \$1 - \$2; if (d * d > 1e-19) print }'"
-is 'trimmed: F(0.5)' '.707658208913 .800293550987' sh -c "logit-kde --trim 1,2 --at 0.5 -t w | grep -v '^#' | awk -F'\t' '{ printf \"%s%.12f\", n++ ? \" \" : \"\", \$(NF - 1) }' | sed 's/0\././g'"
+is 'trimmed: F(0.5)' '.707658208913 .800293550987' sh -c "logit-kde --trim 1,2 --at 0.5 -t w | grep -v '^#' | awk -F'\t' '{ printf \"%s%.12f\", n++ ? \" \" : \"\", \$(NF - 2) }' | sed 's/0\././g'"
 logit-kde --compat cumsum -t w | grep -v '^#' | cut -f 8,9 >got
 is 'the original table by --compat cumsum' '1.23640950685e-05 1' sh -c "awk 'NR == 1 { a = \$2 } END { printf \"%.11e %s\", a, \$2 }' got"
 is 'a grid of ten thousand, its ends' '10000 -3.6 3.6' sh -c "awk 'NR == 1 { a = \$1 } END { print NR, a, \$1 }' got"
@@ -46,7 +46,7 @@ if [ -d "$D" ]; then
 	{ # NAME AT VALUE, as in the file
 		kde --at="$at" s | awk -F'\t' '{ printf "F_base\t%s\t%s\nS_base\t%s\t%s\n", $7, $8, $7, $9 }'
 		kde --rule 1.06 --kernel gaussian,tophat,epanechnikov,linear --at="$at" s | awk -F'\t' '{ printf "F_%s\t%s\t%s\n", $2, $7, $8 }'
-		kde --trim 1,2,4 --at=-0.66 s | awk -F'\t' '{ printf "trim_F(-0.66)\t%s\t%s\ntrim_h\t%s\t%s\n", $4, $(NF - 1), $4, $3 }'
+		kde --trim 1,2,4 --at=-0.66 s | awk -F'\t' '{ printf "trim_F(-0.66)\t%s\t%s\ntrim_h\t%s\t%s\n", $4, $(NF - 2), $4, $3 }'
 		kde --at 0 s | awk -F'\t' '{ printf "n\t-\t%s\nh_scott\t-\t%s\n", $5, $3 }'
 		kde --rule 1.06 --at 0 s | awk -F'\t' '{ printf "h_106\t-\t%s\n", $3 }'
 	} >got

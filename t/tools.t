@@ -28,6 +28,7 @@ for path in "$BUILD"/bin/*; do
 	plot-grid) extra='--script --count count' ;;
 	plot-*) extra='--script' ;;
 	place-eval) extra='-p place' ;;
+	logit-pval) extra='--at 0' ;;
 	place-init) extra='--trace small' ;;
 	place-anneal) continue ;; # has no operands
 	esac

@@ -54,6 +54,38 @@ even(const struct ptable *t)
 	return 1 / step;
 }
 
+/* Of the logarithm, where the frame tells the density; and how a gaussian tail goes on. */
+static int
+slopes(struct ptable *t, struct tr_frame *f)
+{
+	char kernel[16] = "", text[40] = "", *end;
+	int r = column(f, "pdf", &t->fall);
+	double h;
+
+	if (r == TR_ECOLS)
+		return 0;
+	if (r < 0)
+		return r;
+	for (uint64_t i = 0; i < t->n; i++)
+		t->fall[i] = t->y[i] > 0 ? t->fall[i] / t->y[i] : 0;
+	if (tr_text(f, "kernel", kernel, sizeof kernel) > 0 && !strcmp(kernel, "gaussian") &&
+	    tr_text(f, "bandwidth", text, sizeof text) > 0) {
+		h = strtod(text, &end);
+		t->bend = !*end && h > 0 ? 1 / (h * h) : 0;
+	}
+	return 0;
+}
+
+/* ln y in a cell of width w, d behind its first point i: the cubic with their slopes. */
+static double
+cubic(const struct ptable *t, uint64_t i, double w, double d)
+{
+	double u = d / w, a = t->ln[i], b = t->ln[i + 1];
+	double p = -t->fall[i] * w, q = -t->fall[i + 1] * w;
+
+	return a + u * (p + u * (3 * (b - a) - 2 * p - q + u * (2 * (a - b) + p + q)));
+}
+
 int
 ptable_open(struct ptable *t, struct tr_frame *f, int interp, const char **why)
 {
@@ -80,6 +112,11 @@ ptable_open(struct ptable *t, struct tr_frame *f, int interp, const char **why)
 	for (uint64_t i = 0; t->ln && i < t->n; i++)
 		t->ln[i] = t->y[i] > 0 ? num_log(t->y[i]) : -INFINITY;
 	t->scale = even(t);
+	if (t->ln && (r = slopes(t, f)) < 0) {
+		*why = "a column pdf that is no numbers";
+		ptable_free(t);
+		return r;
+	}
 	return 0;
 }
 
@@ -89,6 +126,7 @@ ptable_free(struct ptable *t)
 	free(t->x);
 	free(t->y);
 	free(t->ln);
+	free(t->fall);
 	memset(t, 0, sizeof *t);
 }
 
@@ -132,8 +170,16 @@ ptable_p(const struct ptable *t, double x)
 
 	if (x != x)
 		return x;
-	if (x <= t->x[0]) {
+	if (x <= t->x[0] && t->bend > 0 && t->y[0] < 1) { /* what is below falls as a tail does */
+		double d = t->x[0] - x, below = 1 - t->y[0], rise = t->fall[0] * t->y[0] / below;
+
+		p = 1 - below * num_exp(-rise * d - 0.5 * t->bend * d * d);
+	} else if (x <= t->x[0]) {
 		p = t->y[0];
+	} else if (x >= t->x[t->n - 1] && t->bend > 0 && t->y[t->n - 1] > 0) {
+		double d = x - t->x[t->n - 1];
+
+		p = num_exp(t->ln[t->n - 1] - t->fall[t->n - 1] * d - 0.5 * t->bend * d * d);
 	} else if (x >= t->x[t->n - 1]) {
 		p = t->y[t->n - 1];
 	} else {
@@ -142,7 +188,8 @@ ptable_p(const struct ptable *t, double x)
 
 		/* a cell that ends at 0 has no logarithm */
 		if (t->ln && t->y[i] > 0 && t->y[i + 1] > 0)
-			p = num_exp(between(t->ln[i], t->ln[i + 1], w, d));
+			p = num_exp(t->fall ? cubic(t, i, w, d)
+					    : between(t->ln[i], t->ln[i + 1], w, d));
 		else
 			p = between(t->y[i], t->y[i + 1], w, d);
 	}

@@ -10,6 +10,8 @@ struct ptable {
 	double *x;  /* ascending */
 	double *y;
 	double *ln;   /* ln y, of the survival only */
+	double *fall; /* -d ln y / dx, where the frame has the density; else NULL */
+	double bend;  /* beyond the ends: -d2 ln y / dx2 of a gaussian tail; 0: constant */
 	double scale; /* cells per unit of x of an even grid, else 0 */
 };
 
@@ -19,8 +21,9 @@ struct ptable {
 int ptable_open(struct ptable *t, struct tr_frame *f, int interp, const char **why);
 void ptable_free(struct ptable *t);
 
-/* P(X > x): ln sf is interpolated linearly between grid points, or, of interp,
- * 1 - cdf with cdf so; constant beyond the ends; NaN of NaN. */
+/* P(X > x): ln sf is interpolated between grid points, by cubics where the table has a density,
+ * else linearly, and beyond the ends of a gaussian one the tails fall on as such do; or, of
+ * interp, 1 - cdf with cdf linear and constant beyond the ends.  NaN of NaN. */
 double ptable_p(const struct ptable *t, double x);
 /* The same of a whole row of n. */
 void ptable_row(const struct ptable *t, const double *x, uint64_t n, double *p);

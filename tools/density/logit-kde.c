@@ -122,6 +122,7 @@ put(const struct layer *l, const struct kde_data *d, enum kde_kernel kernel, int
 {
 	double h = scott ? kde_scott(d) : kde_106(d), *x = at, sum = 0;
 	double *F = xcalloc(npoint, sizeof *F), *S = xcalloc(npoint, sizeof *S);
+	double *p = xcalloc(npoint, sizeof *p);
 	struct kde *k = kde_new(d, kernel, h);
 	struct tr_frame f;
 	char text[NUM_MAX + 1];
@@ -132,9 +133,9 @@ put(const struct layer *l, const struct kde_data *d, enum kde_kernel kernel, int
 		x = xcalloc(npoint, sizeof *x);
 		kde_grid(d->min, d->max, npoint, x);
 	}
-	kde_at(k, x, npoint, cumsum ? NULL : F, S, cumsum ? F : NULL);
+	kde_at(k, x, npoint, F, S, p);
 	for (size_t i = 0; cumsum && i < npoint; i++)
-		F[i] = sum += F[i];
+		F[i] = sum += p[i];
 	for (size_t i = 0; cumsum && i < npoint; i++)
 		F[i] /= sum;
 	tr_new(&f, "kde");
@@ -149,14 +150,17 @@ put(const struct layer *l, const struct kde_data *d, enum kde_kernel kernel, int
 	tr_rows(&f, npoint);
 	tr_addcol(&f, "x", TR_F64, 1, x);
 	tr_addcol(&f, "cdf", TR_F64, 1, F);
-	if (!cumsum)
+	if (!cumsum) {
 		tr_addcol(&f, "sf", TR_F64, 1, S);
+		tr_addcol(&f, "pdf", TR_F64, 1, p);
+	}
 	tool_put(&t, &f);
 	kde_free(k);
 	if (!at)
 		free(x);
 	free(F);
 	free(S);
+	free(p);
 }
 
 static void

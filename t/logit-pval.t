@@ -1,0 +1,46 @@
+#!/bin/sh
+# logit-pval: exact tails through a table, the published tables, the fixture's statistics.
+. "${0%/*}/lib.sh"
+D=$DATA/olmoe-kde
+py=$(command -v python3 || command -v /usr/bin/python3) || skip 'no python3'
+cat >w.jsonl <<'E'
+{"kind":"trace","v":1,"layers":1,"experts":8,"topk":1}
+{"kind":"route","layer":0,"rows":4,"cols":"logit:f32:8","logit":[[2,-1,0.5,0,-0.5,1,-2,0.25],[-0.75,1.5,-0.25,0.75,-1.5,-1.25,0.125,3],[0.5,0.5,-0.5,1.25,-3,-0.125,-1,0.375],[-1.75,0.625,2.5,-0.375,0,-0.875,1.75,-2.25]]}
+{"kind":"end","frames":1}
+E
+jsonl2trace -o w w.jsonl
+logit-kde -o k w
+is 'exact p of the worked example' '.0973410172 .7455600864 .3568471073 .4924947403 .6279871031 .2418841847 .9038858082 .4232873519' sh -c \
+	"logit-pval -m k -t w | grep -v '^#' | head -n 1 | awk -F'\t' '{ print \$NF }' | tr , '\n' | awk '{ printf \"%s%.10f\", n++ ? \" \" : \"\", \$1 }' | sed 's/0\././g'"
+is 'the mean of the k-th best' '.0938368547 .2200507563 .3337485645 .4407631570' sh -c \
+	"logit-pval -m k w | pval-stats --by kth -t | grep -v '^#' | head -n 4 | cut -f 6 | awk '{ printf \"%s%.10f\", n++ ? \" \" : \"\", \$1 }' | sed 's/0\././g'"
+is 'their distance from uniform' 0.0770402488 sh -c "logit-pval -m k w | pval-stats -q -t | tail -n 1 | cut -f 6 | awk '{ printf \"%.10f\", \$1 }'"
+at=-5,-3.5,-2.2,-1.1,0.123,0.777,1.9,2.9,3.3,3.59,4,5,8
+logit-kde --at=$at -t w | grep -v '^#' | cut -f 9 >want
+logit-pval --at=$at -t k | grep -v '^#' | cut -f 5 >got
+is 'as the exact sum within the grid to nine digits, beyond it to a tenth of the exponent' '' sh -c "paste got want | awk 'NR > 1 && NR <= 10 && (\$1 / \$2 - 1) ^ 2 > 1e-18 { print NR, \$0 } NR > 10 && (log(\$1) / log(\$2) - 1) ^ 2 > 0.02 { print NR, \$0 }'"
+is 'clamped' '0.01 0.99' sh -c "logit-pval --clamp 0.01 --at=4,-4 -t k | grep -v '^#' | cut -f 5 | xargs"
+same 'the logits stay, or go' 'logit-pval --no-prog -m k w | trace-filter --no-prog --drop logit' 'logit-pval --no-prog --drop -m k w'
+fails 2 'no tables' 'logit-pval w' 'no tables'
+fails 2 'no table of the layer' "sed 's/\"layers\":1/\"layers\":1,\"map\":\"3\"/; s/layer\":0/layer\":3/' w.jsonl | jsonl2trace | logit-pval -m k" 'no table of layer 3'
+fails 2 'a table without what is asked for' 'logit-kde --compat cumsum -o c w; logit-pval -m c w' 'no column sf'
+if [ -d "$D" ]; then
+	pkl2trace "$D/distribution_model_layer_0.pkl" -o pkl
+	is 'the published table, as the original reads it' '0.9919047093336391 0.5096399462572061 0.1447244126564331 0.04050699705683092 0.0034889682804496447 1.2616015312549855e-05 1.5496125480574108e-06 0 0' sh -c \
+		"logit-pval --compat interp --at=-3,-0.66,0,1,2,3,3.390625,4,5 -t pkl | grep -v '^#' | cut -f 5 | xargs"
+	$py - "$D/semi-real/log.json" >s <<'PY'
+import json, struct, sys
+rows = [r for s in json.load(open(sys.argv[1]))['samples'] for l in s['layers'] for r in l['router_logits_sample']]
+b = b''.join(struct.pack('<%df' % len(r), *r) for r in rows)
+sys.stdout.buffer.write(b'@trace v=1 layers=1 experts=64 topk=8 map=3\n@route batch=0 layer=3 rows=%d cols=logit:f32:64 bytes=%d\n' % (len(rows), len(b)) + b + b'\n@end frames=1\n')
+PY
+	pkl2trace --layer 3 "$D/$(awk '$1 == "p_table" { print $2 }' "$D/semi-real/expected.tsv")" | logit-pval --compat interp -m /dev/stdin s -o p
+	{
+		pval-stats -q -t p | grep -v '^#' | awk -F'\t' '{ print "p_mean", $4; print "p_min", $5; print "ks_uniform_all", $6 }'
+		pval-stats --by kth -t p | grep -v '^#' | awk -F'\t' '{ print "kth_best_p_mean", $4, $6; print "ks_beta", $4, $8 }'
+	} >got
+	awk 'NR == FNR { g[NF == 3 ? $1 " " $2 : $1] = $NF; next } $1 ~ /^(p_mean|p_min|ks_uniform_all|kth_best_p_mean|ks_beta)$/ {
+		v = g[NF == 3 ? $1 " " $2 : $1]; n++; d = v / $NF - 1; if (d * d > 1e-24) print $0, v } END { print n }' got "$D/semi-real/expected.tsv" >wrong
+	is 'every line of the fixture about p' 13 cat wrong
+fi
+done_testing

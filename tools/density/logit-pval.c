@@ -1,0 +1,199 @@
+/*
+ * Logits and tables of their distribution in; the same rows with p-values out:
+ * p of a logit is the table's share above it, large logits have small ones.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../lib/density/ptable.h"
+#include "num.h"
+#include "size.h"
+#include "tool.h"
+
+static struct tr_list layers;
+static const char *tables, *points, *kernel;
+static uint64_t trim = TR_NONE;
+static int interp = -1, drop;
+static double clamp;
+
+static const struct opt opts[] = {
+	{'l', "layer", "LIST", OPT_LIST, &layers, "only these layers", 0, 0},
+	{'m', "model", "FILE", OPT_STR, &tables,
+	 "kde frames; without it they are the input of --at", 0, 0},
+	{0, "kernel", "NAME", OPT_STR, &kernel, "the tables of that kernel (the first of a layer)",
+	 0, 0},
+	{0, "trim", "N", OPT_U64, &trim, "the tables of that trim", 0, 0},
+	{0, "compat", "interp", OPT_WORD, &interp, "1 - cdf between points, as the original", 0, 0},
+	{0, "clamp", "X", OPT_F64, &clamp, "at least X, at most 1 - X (0: not)", 0, 0},
+	{0, "drop", NULL, OPT_FLAG, &drop, "leave the logits out", 0, 0},
+	{0, "at", "X,...", OPT_STR, &points, "p of these numbers in each table", 0, 0},
+	{0},
+};
+
+static struct tool t = {.name = "logit-pval",
+			.operands = "[FILE ...]",
+			.what = "turn router logits into p-values",
+			.opts = opts,
+			.flags = TOOL_RESULT};
+
+static struct table {
+	uint64_t layer;
+	struct ptable p;
+} * table;
+static size_t ntable;
+
+static const struct ptable *
+table_of(uint64_t layer)
+{
+	for (size_t i = 0; i < ntable; i++)
+		if (table[i].layer == layer)
+			return &table[i].p;
+	die("no table of layer %llu", (unsigned long long)layer);
+}
+
+/* A kde frame of the wanted layers, kernel and trim, unless its layer has one. */
+static void
+take(struct tr_frame *f)
+{
+	uint64_t layer = tr_get(f, "layer", 0);
+	char name[32] = "gaussian";
+	const char *why;
+	int r;
+
+	if (strcmp(f->kind, "kde") || !tr_list_has(&layers, layer))
+		return;
+	tr_text(f, "kernel", name, sizeof name);
+	if ((kernel && strcmp(kernel, name)) || (trim != TR_NONE && trim != tr_get(f, "trim", 0)))
+		return;
+	for (size_t i = 0; i < ntable; i++)
+		if (table[i].layer == layer)
+			return;
+	table = xrealloc(table, ntable + 1, sizeof *table);
+	r = ptable_open(&table[ntable].p, f, interp >= 0, &why);
+	if (r == TR_ENOMEM)
+		die("no memory");
+	if (r < 0)
+		die("the table of layer %llu: %s", (unsigned long long)layer, why);
+	table[ntable++].layer = layer;
+}
+
+static void
+read_tables(void)
+{
+	char *files[] = {(char *)tables};
+	struct tr *in = tool_reader(&t, files, 1);
+	struct tr_frame f;
+	int r;
+
+	while ((r = tr_next(in, &f)) > 0)
+		take(&f);
+	if (r < 0)
+		die("%s", tr_errstr(in));
+	tool_reader_end(&t, in);
+	if (!ntable)
+		die("%s: no kde frames%s", tables,
+		    kernel || trim != TR_NONE || layers.n ? " of that kind" : "");
+}
+
+static double
+p_of(const struct ptable *p, double x)
+{
+	double v = ptable_p(p, x);
+
+	return clamp > 0 && v == v ? MIN(MAX(v, clamp), 1 - clamp) : v;
+}
+
+/* ---- points ---- */
+
+static void
+put_points(void)
+{
+	double *x = xcalloc(strlen(points) + 1, sizeof *x), *v;
+	struct tr_frame f;
+	size_t n = 0;
+
+	for (const char *p = points, *end; p; p = *end ? end + 1 : NULL) {
+		end = strchrnul(p, ',');
+		if (num_f64(p, end, &x[n++]) < 0)
+			die("--at %s: a point that is no number", points);
+	}
+	v = xcalloc(n, sizeof *v);
+	for (size_t i = 0; i < ntable; i++) {
+		for (size_t k = 0; k < n; k++)
+			v[k] = p_of(&table[i].p, x[k]);
+		tr_new(&f, "table");
+		tr_set(&f, "name", "p");
+		tr_setu(&f, "layer", table[i].layer);
+		tr_rows(&f, n);
+		tr_addcol(&f, "x", TR_F64, 1, x);
+		tr_addcol(&f, "p", TR_F64, 1, v);
+		tool_put(&t, &f);
+	}
+	free(x);
+	free(v);
+}
+
+/* ---- rows ---- */
+
+static void
+put_rows(struct tr_frame *f)
+{
+	const struct ptable *p;
+	struct tr_col c;
+	double *v;
+	size_t n;
+
+	tool_col(&t, f, "logit", &c);
+	p = table_of(tr_get(f, "layer", 0));
+	n = (size_t)f->rows * c.width;
+	v = xcalloc(n + 1, sizeof *v);
+	if (col_f64(&c, 0, n, v) < 0)
+		die("logit is no number");
+	if (clamp > 0)
+		for (size_t i = 0; i < n; i++)
+			v[i] = p_of(p, v[i]);
+	else
+		ptable_row(p, v, n, v);
+	if (tr_decode(f) < 0)
+		tool_fail(&t);
+	for (int i = 0; i < f->ncols; i++)
+		while (i < f->ncols && ((drop && !strcmp(f->cols[i].name, "logit")) ||
+					!strcmp(f->cols[i].name, "p"))) {
+			memmove(&f->cols[i], &f->cols[i + 1],
+				(size_t)(f->ncols - i - 1) * sizeof f->cols[0]);
+			f->ncols--;
+		}
+	if (tr_addcol(f, "p", TR_F64, c.width, v) < 0)
+		die("a frame with too many columns");
+	tool_put(&t, f);
+	free(v);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct tr_frame f;
+
+	tool_start(&t, argc, argv);
+	if (!tables && !points)
+		die("no tables: -m FILE, which logit-kde writes");
+	if (clamp < 0 || clamp >= 0.5)
+		die("--clamp: not from 0 to 0.5");
+	if (tables)
+		read_tables();
+	while (tool_next(&t, &f)) {
+		if (points && !tables)
+			take(&f);
+		if (!strcmp(f.kind, "trace") || !strcmp(f.kind, "seq") || !strcmp(f.kind, "tok"))
+			tool_put(&t, &f);
+		if (!points && !strcmp(f.kind, "route") &&
+		    tr_list_has(&layers, tr_get(&f, "layer", 0)))
+			put_rows(&f);
+	}
+	if (points && !ntable)
+		die("no kde frames: logit-kde and pkl2trace write them");
+	if (points)
+		put_points();
+	return tool_end(&t);
+}
