@@ -16,7 +16,7 @@ is 'the mean of the k-th best' '.0938368547 .2200507563 .3337485645 .4407631570'
 	"logit-pval -m k w | pval-stats --by kth -t | grep -v '^#' | head -n 4 | cut -f 6 | awk '{ printf \"%s%.10f\", n++ ? \" \" : \"\", \$1 }' | sed 's/0\././g'"
 is 'their distance from uniform' 0.0770402488 sh -c "logit-pval -m k w | pval-stats -q -t | tail -n 1 | cut -f 6 | awk '{ printf \"%.10f\", \$1 }'"
 at=-5,-3.5,-2.2,-1.1,0.123,0.777,1.9,2.9,3.3,3.59,4,5,8
-logit-kde --at=$at -t w | grep -v '^#' | cut -f 9 >want
+logit-kde --at=$at -t w | grep -v '^#' | awk -F'\t' '{ print $(NF - 1) }' >want
 logit-pval --at=$at -t k | grep -v '^#' | cut -f 5 >got
 is 'as the exact sum within the grid to nine digits, beyond it to a tenth of the exponent' '' sh -c "paste got want | awk 'NR > 1 && NR <= 10 && (\$1 / \$2 - 1) ^ 2 > 1e-18 { print NR, \$0 } NR > 10 && (log(\$1) / log(\$2) - 1) ^ 2 > 0.02 { print NR, \$0 }'"
 is 'clamped' '0.01 0.99' sh -c "logit-pval --clamp 0.01 --at=4,-4 -t k | grep -v '^#' | cut -f 5 | xargs"

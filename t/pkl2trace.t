@@ -81,7 +81,7 @@ is 'refused: every cut of a good one' '' echo "$bad"
 names() { pkl2trace --no-prog "$@" | trace-heads - | sed -n 's/ rows=.*//;s/^@kde //p' | tr '\n' ';'; }
 S=distribution_model_layer_
 for f in ${S}3_trimmed_8 ${S}3_linear ${S}0 ${S}3 ${S}3_gaussian ${S}3_trimmed_2; do cp a.pkl $f.pkl; done
-is 'by layer, kernel, trim' 'layer=0 table=cumsum;layer=3 table=cumsum;layer=3 trim=2 table=cumsum;layer=3 trim=8 table=cumsum;layer=3 kernel=gaussian table=cumsum;layer=3 kernel=linear table=cumsum;' names $S*
+is 'by layer, kernel, trim' 'layer=0 table=cumsum;layer=3 table=cumsum;layer=3 trim=1 table=cumsum;layer=3 trim=4 table=cumsum;layer=3 kernel=gaussian table=cumsum;layer=3 kernel=linear table=cumsum;' names $S*
 is 'options beat the name' 'layer=5 kernel=tophat trim=4 table=cumsum;' names -l 5 --kernel tophat --trim 4 ${S}3_linear.pkl
 cp a.pkl a_b_${S}12_tophat.pkl
 is 'a model before the name' a_b sh -c "pkl2trace a_b_${S}12_tophat.pkl | head -n 1 | grep -ao 'model=[^ ]*' | cut -d= -f2"

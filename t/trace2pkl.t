@@ -19,13 +19,13 @@ model=org/m
 trace 'layer=3' 'layer=3 kernel=linear trim=0' 'layer=3 kernel=gaussian trim=4' 'layer=3 kernel=tophat trim=2' 'layer=4 kernel=gaussian' >a.trace
 ok 'several tables' trace2pkl --dir d a.trace
 S=org_m_distribution_model_layer_
-is 'under their names' "${S}3.pkl ${S}3_linear.pkl ${S}3_tophat_trimmed_2.pkl ${S}3_trimmed_4.pkl ${S}4_gaussian.pkl " \
+is 'under their names' "${S}3.pkl ${S}3_linear.pkl ${S}3_tophat_trimmed_4.pkl ${S}3_trimmed_8.pkl ${S}4_gaussian.pkl " \
 	sh -c 'ls d | sort | tr "\n" " "'
 is 'read back' 'layer=3 layer=3 trim=4 layer=3 kernel=tophat trim=2 layer=3 kernel=linear layer=4 kernel=gaussian ' \
 	sh -c "pkl2trace d/*.pkl | trace-heads - | sed -n 's/^@kde \(.*\) table=.*/\1/p' | tr '\n' ' '"
 ok 'a choice of one' trace2pkl -l 3 --kernel linear -o one.pkl a.trace
 ok 'is that one' cmp one.pkl "d/${S}3_linear.pkl"
-same 'by trim' 'trace2pkl --trim 4 a.trace' "cat d/${S}3_trimmed_4.pkl"
+same 'by trim' 'trace2pkl --trim 4 a.trace' "cat d/${S}3_trimmed_8.pkl"
 fails 2 'several into one file' 'trace2pkl -o x.pkl a.trace' 'a second table: one a file'
 ok 'which is not there' test ! -e x.pkl
 fails 2 '-o and --dir' 'trace2pkl -o x.pkl --dir d a.trace' 'together'

@@ -78,8 +78,9 @@ kde_name_read(struct kde_name *n, const char *path)
 	}
 	if (!strncmp(s, "_trimmed_", 9)) {
 		s += 9;
-		if (!digits(&s, &n->trim))
+		if (!digits(&s, &n->trim) || n->trim % 2)
 			goto bad;
+		n->trim /= 2; /* names count both sides */
 	}
 	if (!*s || !strcmp(s, ".pkl"))
 		return 1;
@@ -97,7 +98,7 @@ kde_name_text(const struct kde_name *n, char *buf, size_t size)
 	int len;
 
 	if (trimmed)
-		snprintf(trim, sizeof trim, "_trimmed_%llu", (unsigned long long)n->trim);
+		snprintf(trim, sizeof trim, "_trimmed_%llu", (unsigned long long)(2 * n->trim));
 	len = snprintf(buf, size, "%s%s" STEM "%llu%s%s%s.pkl", n->model, *n->model ? "_" : "",
 		       (unsigned long long)n->layer, named ? "_" : "",
 		       named ? kde_kernels[n->kernel] : "", trim);

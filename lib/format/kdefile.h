@@ -13,7 +13,7 @@ extern const char *const kde_kernels[KDE_KERNELS];
 /* [MODEL_]distribution_model_layer_L[_KERNEL][_trimmed_N].pkl */
 struct kde_name {
 	char model[KDE_TEXT]; /* "" none */
-	uint64_t layer, trim; /* TR_NONE: not said */
+	uint64_t layer, trim; /* TR_NONE: not said; trim: logits left out on each side */
 	int kernel;           /* place in kde_kernels, -1: not said */
 };
 

@@ -84,6 +84,9 @@ describe(struct kde_name *n, const struct tr_frame *f)
 	if ((r = tr_text(f, "kernel", text, sizeof text)) &&
 	    (r < 0 || (n->kernel = kde_kernel(text)) < 0))
 		refuse(f, TR_EVALUE, "a kernel that no file is named after");
+	/* the table without a kernel in its name */
+	if (!n->kernel && tr_text(f, "rule", text, sizeof text) > 0 && !strcmp(text, "scott"))
+		n->kernel = -1;
 	return tr_list_has(&layers, n->layer) && (kernel < 0 || n->kernel == kernel) &&
 	       tr_list_has(&trims, n->trim == TR_NONE ? 0 : n->trim);
 }

@@ -143,6 +143,7 @@ put(const struct layer *l, const struct kde_data *d, enum kde_kernel kernel, int
 	tr_set(&f, "kernel", kernel_name[kernel]);
 	text[num_put_f64(text, h)] = 0;
 	tr_set(&f, "bandwidth", text);
+	tr_set(&f, "rule", scott ? "scott" : "1.06");
 	tr_setu(&f, "trim", trim);
 	tr_setu(&f, "values", d->n);
 	if (cumsum)
