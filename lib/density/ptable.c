@@ -204,3 +204,49 @@ ptable_row(const struct ptable *t, const double *x, uint64_t n, double *p)
 	for (uint64_t i = 0; i < n; i++)
 		p[i] = ptable_p(t, x[i]);
 }
+
+const struct ptable *
+ptables_find(const struct ptables *s, uint64_t layer)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->a[i].layer == layer)
+			return &s->a[i].p;
+	return NULL;
+}
+
+int
+ptables_add(struct ptables *s, struct tr_frame *f, const char *kernel, uint64_t trim, int interp,
+	    const char **why)
+{
+	char name[TR_HEADER_MAX];
+	uint64_t layer;
+	void *p;
+	int r;
+
+	if (strcmp(f->kind, "kde") || tr_get(f, "trim", 0) != trim)
+		return 0;
+	if (kernel && (tr_text(f, "kernel", name, sizeof name) <= 0 || strcmp(name, kernel)))
+		return 0;
+	*why = "no key layer";
+	if (tr_num(f, "layer", &layer) <= 0)
+		return TR_EVALUE;
+	if (ptables_find(s, layer))
+		return 0;
+	if (!(p = realloc(s->a, (s->n + 1) * sizeof *s->a)))
+		return TR_ENOMEM;
+	s->a = p;
+	if ((r = ptable_open(&s->a[s->n].p, f, interp, why)) < 0)
+		return r;
+	s->a[s->n++].layer = layer;
+	return 1;
+}
+
+void
+ptables_free(struct ptables *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		ptable_free(&s->a[i].p);
+	free(s->a);
+	s->a = NULL;
+	s->n = 0;
+}

@@ -28,4 +28,21 @@ double ptable_p(const struct ptable *t, double x);
 /* The same of a whole row of n. */
 void ptable_row(const struct ptable *t, const double *x, uint64_t n, double *p);
 
+/* The tables of many layers. */
+struct ptables {
+	struct {
+		uint64_t layer;
+		struct ptable p;
+	} * a; /* in the order they came */
+	size_t n;
+};
+
+/* Take frame f in if it is the first kde frame of its layer with that trim (absent: 0)
+ * and kernel (NULL: any): 1, 0 if it is not, or <0 and *why, as ptable_open. */
+int ptables_add(struct ptables *s, struct tr_frame *f, const char *kernel, uint64_t trim,
+		int interp, const char **why);
+/* The table of a layer, or NULL. */
+const struct ptable *ptables_find(const struct ptables *s, uint64_t layer);
+void ptables_free(struct ptables *s);
+
 #endif

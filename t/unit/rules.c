@@ -388,9 +388,109 @@ table(void)
 	end("p-value tables");
 }
 
-int
-main(void)
+/* The end of section 7, on the table of layer 0 as kde frames in a file. */
+static void
+real_table(const char *file)
 {
+	static const double at[][2] = {{-20, 1},
+				       {-3, 0.9919047093336391},
+				       {-0.66, 0.5096399462572061},
+				       {0, 0.1447244126564331},
+				       {1, 0.04050699705683092},
+				       {2, 0.0034889682804496447},
+				       {3, 1.2616015312549855e-05},
+				       {3.390625, 1.5496125480574108e-06},
+				       {4, 0},
+				       {5, 0}};
+	static const double least[] = {.004162578143680817, .004980089820246336,
+				       .0059466169313090456};
+	static const uint32_t order[] = {5, 17, 19, 38, 57, 12};
+	static const double alpha[] = {.05, .3, .6, .9};
+	static const uint32_t bh[] = {1, 32, 39, 45};
+	char *name = (char *)file;
+	struct tr *in = tr_openv(&name, 1, NULL);
+	struct rules r = plain;
+	struct tr_frame f = {0};
+	double x[64], q[64];
+	struct ptable t;
+	const char *why;
+	struct out o;
+
+	while (tr_next(in, &f) > 0 && strcmp(f.kind, "kde"))
+		;
+	if (ptable_open(&t, &f, 1, &why) < 0) {
+		printf("not ok 1 - %s\n1..1\n", why);
+		exit(1);
+	}
+	tr_free(in);
+	for (size_t i = 0; i < LEN(at); i++)
+		near("p", ptable_p(&t, at[i][0]), at[i][1], 1e-10);
+	end("p of the real table");
+	for (int j = 0; j < 64; j++)
+		x[j] = -2 + (37 * j % 64) / 16.;
+	ptable_row(&t, x, 64, q);
+	r.experts = r.width = 64;
+	r.kind = RULES_BH;
+	for (int i = 0; i < 4; i++) {
+		r.alpha = alpha[i];
+		o = one(&r, x, q);
+		equal("BH", o.row.count, bh[i]);
+	}
+	for (int i = 0; i < 3; i++)
+		near("least p", q[o.ids[i]], least[i], 1e-12);
+	r.kind = RULES_HC;
+	r.mode = RULES_AUTO;
+	o = one(&r, x, q);
+	equal("auto", o.row.count, 24);
+	near("auto", o.row.hc, 8.981314217801684, 1e-12);
+	r.mode = RULES_PART;
+	r.beta = .3;
+	o = one(&r, x, q);
+	equal("0.3", o.row.count, 19);
+	near("0.3", o.row.hc, 8.659796069867085, 1e-12);
+	r.beta = .5;
+	equal("0.5", one(&r, x, q).row.count, 24);
+	end("BH and HC on it");
+	x[5] += 2.5;
+	x[17] += 1.5;
+	x[40] += 1;
+	ptable_row(&t, x, 64, q);
+	r.kind = RULES_BH;
+	r.alpha = .05;
+	equal("BH .05", one(&r, x, q).row.count, 2);
+	r.alpha = .3;
+	o = one(&r, x, q);
+	equal("BH .3", o.row.count, 32);
+	for (int i = 0; i < 6; i++)
+		equal("order", o.ids[i], order[i]);
+	near("p", q[5], 0, 0);
+	near("p", q[17], 9.350052045342672e-05, 1e-12);
+	r.kind = RULES_HC;
+	r.mode = RULES_AUTO;
+	o = one(&r, x, q);
+	equal("no clamp", o.row.count, 1);
+	near("no clamp", o.row.hc, 8838.834708484274, 1e-12);
+	r.clamp = 0x1p-23;
+	o = one(&r, x, q);
+	equal("f32", o.row.count, 1);
+	near("f32", o.row.hc, 361.8841779853841, 1e-12);
+	r.clamp = 0x1p-7;
+	o = one(&r, x, q);
+	equal("bf16", o.row.count, 8);
+	near("bf16", o.row.hc, 9.416015160577203, 1e-12);
+	end("a token with three that stand out, clamps");
+	ptable_free(&t);
+}
+
+/* With a file of kde frames: the numbers of that table only. */
+int
+main(int argc, char **argv)
+{
+	if (argc > 1) {
+		real_table(argv[1]);
+		printf("1..%d\n", tests);
+		return bad != 0;
+	}
 	section7();
 	edges();
 	topk();

@@ -1,0 +1,486 @@
+/*
+ * Route frames with logits in, the same rows routed by another rule out.  Of most
+ * rules a row is routed by itself; capacity, reroute and sinkhorn see all rows of a
+ * batch's layer at once, so their frames are gathered.  router-analysis.md section 6.
+ */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../lib/density/ptable.h"
+#include "../../lib/route/held.h"
+#include "../../lib/route/routed.h"
+#include "num.h"
+#include "rows.h"
+#include "size.h"
+#include "tool.h"
+
+static int rule, compat = -1, score = -1, sigmoid;
+static uint64_t topk, min_k = 1, max_k, groups, topk_groups, iterations = 100, trim;
+static const char *beta = "0.5", *model, *clamp = "none", *bias_file, *kernel;
+static struct rules R = {.alpha = 0.05, .temperature = 1, .capacity = 1, .tolerance = 1e-4};
+
+static struct opt opts[] = {
+	{0, "rule", "topk|group|capacity|reroute|sinkhorn|bh|hc", OPT_WORD, &rule,
+	 "the rule (topk)", 0, 0},
+	{'k', "topk", "K", OPT_U64, &topk, "picks of a row (as the input has)", 1, TR_WIDTH_MAX},
+	{0, "softmax", "before|after|none", OPT_WORD, &score,
+	 "weights are a softmax of all logits, of those picked, or logits (before)", 0, 0},
+	{0, "sigmoid", NULL, OPT_FLAG, &sigmoid, "scores are the sigmoid of each logit", 0, 0},
+	{0, "bias", "FILE", OPT_STR, &bias_file, "a number an expert, added to what chooses", 0, 0},
+	{0, "temperature", "X", OPT_F64, &R.temperature, "divide the logits that weigh (1)", 0, 0},
+	{0, "renorm", NULL, OPT_FLAG, &R.renorm, "divide the weights by their sum", 0, 0},
+	{0, "groups", "N", OPT_U64, &groups, "group: cut the experts into N groups", 1,
+	 TR_EXPERTS_MAX},
+	{0, "topk-groups", "N", OPT_U64, &topk_groups, "group: picks come from N of them", 1,
+	 TR_EXPERTS_MAX},
+	{0, "capacity-factor", "X", OPT_F64, &R.capacity, "capacity: times an even share (1)", 0,
+	 0},
+	{0, "iterations", "N", OPT_U64, &iterations, "sinkhorn: at most N (100)", 1, UINT32_MAX},
+	{0, "tolerance", "X", OPT_F64, &R.tolerance, "sinkhorn: relative change to stop at (1e-4)",
+	 0, 0},
+	{0, "alpha", "X", OPT_F64, &R.alpha, "bh: the level (0.05)", 0, 0},
+	{0, "beta", "auto|X|dj", OPT_STR, &beta, "hc: the ranks looked at (0.5)", 0, 0},
+	{0, "min-k", "N", OPT_U64, &min_k, "bh, hc: picks at least (1)", 1, TR_WIDTH_MAX},
+	{0, "max-k", "N", OPT_U64, &max_k, "bh, hc: picks at most (16)", 1, TR_WIDTH_MAX},
+	{'m', "model", "FILE", OPT_STR, &model, "bh, hc: kde frames, a table a layer", 0, 0},
+	{0, "kernel", "NAME", OPT_STR, &kernel, "tables of that kernel (a layer's first)", 0, 0},
+	{0, "trim", "N", OPT_U64, &trim, "tables of that trim (0)", 0, 0},
+	{0, "compat", "interp", OPT_WORD, &compat, "p is 1 less the interpolated cdf", 0, 0},
+	{0, "clamp", "f32|bf16|f16|X|none", OPT_STR, &clamp, "keep p this far from 0 and 1 (none)",
+	 0, 0},
+	{0},
+};
+
+static struct tool t = {
+	.name = "trace-route",
+	.operands = "[FILE ...]",
+	.what = "route logits by another rule",
+	.opts = opts,
+	.flags = TOOL_TRACE,
+};
+
+static struct ptables tables;
+static double *bias;
+static uint32_t nbias;
+
+static struct rules_work *work; /* of R.experts and R.width */
+
+static struct held *held; /* frames of one batch's layer, of rules that are joint */
+static struct routed out;
+
+_Noreturn static void __attribute__((format(printf, 2, 3)))
+refuse(const struct tr_frame *f, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	tr_fail(t.in, f, TR_EVALUE, "@%s: %s", f->kind, text);
+	tool_fail(&t);
+}
+
+static void
+check(int r)
+{
+	if (r == TR_ENOMEM)
+		die("no memory");
+	if (r < 0)
+		tool_fail(&t);
+}
+
+/* n rows of width numbers. */
+static double *
+room(struct rows_buf *buf, uint64_t n, uint64_t width)
+{
+	size_t need;
+	double *p;
+
+	if (size_mul(n + 1, width * sizeof *p, &need) || !(p = rows_room(buf, need)))
+		die("no memory");
+	return p;
+}
+
+/* ---- options ---- */
+
+static double
+number(const char *option, const char *s, double lo, double hi)
+{
+	double x;
+
+	if (num_f64(s, s + strlen(s), &x) < 0 || !(x > lo && x <= hi))
+		die("--%s %s: not %s", option, s,
+		    *option == 'b' ? "auto, dj, dj:X or a number in (0, 1]"
+				   : "f32, f16, bf16, none or a number below 0.5");
+	return x;
+}
+
+static void
+parse_beta(void)
+{
+	if (!strcmp(beta, "auto")) {
+		R.mode = RULES_AUTO;
+	} else if (!strncmp(beta, "dj", 2) && (!beta[2] || beta[2] == ':')) {
+		R.mode = RULES_DJ;
+		R.beta = beta[2] ? number("beta", beta + 3, 0, 1) : 0.5;
+	} else {
+		R.beta = number("beta", beta, 0, 1);
+		R.mode = R.beta < 1 ? RULES_PART : RULES_ALL;
+	}
+}
+
+/* The machine epsilon of a type, or a number. */
+static double
+parse_clamp(void)
+{
+	if (!strcmp(clamp, "none"))
+		return 0;
+	if (!strcmp(clamp, "f32"))
+		return 0x1p-23;
+	if (!strcmp(clamp, "bf16"))
+		return 0x1p-7;
+	if (!strcmp(clamp, "f16"))
+		return 0x1p-10;
+	return number("clamp", clamp, 0, 0.5);
+}
+
+static void
+read_bias(void)
+{
+	struct tool_file m;
+	const char *p, *end;
+
+	tool_slurp(&m, bias_file);
+	p = (const char *)m.p;
+	end = p + m.n;
+	bias = xmalloc((m.n / 2 + 1) * sizeof *bias);
+	while (p < end) {
+		const char *q = p;
+
+		while (q < end && !strchr(" \t\r\n,", *q))
+			q++;
+		if (q > p && num_f64(p, q, &bias[nbias++]) < 0)
+			die("%s: not a number: %.*s", bias_file, (int)MIN(q - p, 40), p);
+		p = q + 1;
+	}
+	tool_unslurp(&m);
+	R.bias = bias;
+}
+
+static void
+options(void)
+{
+	int pvalues;
+
+	R.kind = rule;
+	pvalues = rules_pvalues(&R);
+	if (pvalues && (score >= 0 || sigmoid || bias_file || topk))
+		die("--%s: not with --rule bh or hc", topk        ? "topk"
+						      : bias_file ? "bias"
+						      : sigmoid   ? "sigmoid"
+								  : "softmax");
+	if (!pvalues && (max_k || min_k > 1))
+		die("--%s: only with --rule bh or hc", max_k ? "max-k" : "min-k");
+	if (bias_file && R.kind == RULES_SINKHORN)
+		die("--bias: not with --rule sinkhorn");
+	if (sigmoid && score >= 0)
+		die("--sigmoid: not with --softmax");
+	if ((R.kind == RULES_GROUP) != (groups || topk_groups))
+		die(R.kind == RULES_GROUP ? "--rule group: --groups and --topk-groups are needed"
+					  : "--groups, --topk-groups: only with --rule group");
+	if (R.kind == RULES_GROUP && (!groups || topk_groups > groups || !topk_groups))
+		die("--topk-groups: not from 1 to --groups");
+	if (!(R.temperature > 0) || !(R.capacity > 0) || R.tolerance < 0)
+		die("--temperature, --capacity-factor, --tolerance: not above 0");
+	if (!(R.alpha > 0 && R.alpha < 1))
+		die("--alpha: not between 0 and 1");
+	if (max_k && min_k > max_k)
+		die("--min-k: more than --max-k");
+	R.score = sigmoid ? RULES_SIGMOID : score < 0 ? RULES_BEFORE : (enum rules_score)score;
+	R.groups = (uint32_t)groups;
+	R.topk_groups = (uint32_t)topk_groups;
+	R.iterations = (uint32_t)iterations;
+	R.clamp = parse_clamp();
+	parse_beta();
+	if (bias_file)
+		read_bias();
+}
+
+static void
+read_tables(void)
+{
+	char *name = (char *)model;
+	struct tr *in = tool_reader(&t, &name, 1);
+	const char *why;
+	struct tr_frame f;
+	int r;
+
+	while ((r = tr_next(in, &f)) > 0) {
+		r = ptables_add(&tables, &f, kernel, trim, compat >= 0, &why);
+		if (r == TR_ENOMEM)
+			die("no memory");
+		if (r == TR_ECOLS || r == TR_EVALUE)
+			die("%s: frame %llu: @kde: %s%s", model, (unsigned long long)f.number, why,
+			    strcmp(why, "no column sf") ? "" : ": give --compat interp");
+		if (r < 0)
+			break;
+	}
+	if (r < 0)
+		die("%s", tr_errstr(in));
+	tool_reader_end(&t, in);
+	if (!tables.n)
+		die("%s: no kde frame of that kernel and trim", model);
+}
+
+/* ---- frames ---- */
+
+/* Work for rows of that many experts. */
+static void
+prepare(const struct tr_frame *f, uint32_t experts)
+{
+	const uint64_t said = tool_section(&t)->experts;
+
+	if (work && R.experts == experts)
+		return;
+	if (said && said != experts)
+		refuse(f, "%u logits of %llu experts", experts, (unsigned long long)said);
+	if (experts > TR_EXPERTS_MAX)
+		refuse(f, "%u logits are too many", experts);
+	if (R.width > experts)
+		refuse(f, "%u picks are more than the %u experts", R.width, experts);
+	if (R.min_k > R.width)
+		refuse(f, "--min-k %u is more than %u picks", R.min_k, R.width);
+	if (R.bias && nbias != experts)
+		refuse(f, "--bias has %u numbers, not a number an expert", nbias);
+	if (R.kind == RULES_GROUP && experts % R.groups)
+		refuse(f, "%u groups do not divide %u experts", R.groups, experts);
+	if (R.kind == RULES_GROUP && experts / R.groups * R.topk_groups < R.width)
+		refuse(f, "%u picks are more than %u groups have experts", R.width, R.topk_groups);
+	R.experts = experts;
+	rules_free(work);
+	if (!(work = rules_new(&R)))
+		die("no memory");
+}
+
+/* @trace: topk is the width of ids, score and renorm say what weights are. */
+static void
+begin(struct tr_frame *f)
+{
+	const struct tr_sect *s = tool_section(&t);
+	const char *score_name = R.score == RULES_SIGMOID ? "sigmoid" : "softmax";
+	uint64_t k = topk ? topk : s->topk;
+	int r;
+
+	if (rules_pvalues(&R))
+		k = max_k ? max_k : s->experts ? MIN(16, s->experts) : 16;
+	if (k == 0)
+		refuse(f, "it says no topk: give -k");
+	if (s->experts && k > s->experts)
+		refuse(f, "%llu picks are more than the %llu experts", (unsigned long long)k,
+		       (unsigned long long)s->experts);
+	R.width = (uint32_t)k;
+	R.min_k = (uint32_t)min_k;
+	rules_free(work);
+	work = NULL;
+	held_section(held);
+	tr_unset(f, "renorm");
+	if (R.score == RULES_NONE)
+		tr_unset(f, "score");
+	r = R.score == RULES_NONE ? 0 : tr_set(f, "score", score_name);
+	if (r == 0)
+		r = tr_setu(f, "topk", k);
+	if (r == 0 && (R.renorm || R.kind == RULES_BH || R.score == RULES_AFTER))
+		r = tr_setu(f, "renorm", 1);
+	if (r < 0)
+		refuse(f, "the line grows too long");
+}
+
+/* A route frame decoded, work ready for it. */
+static void
+open_route(struct tr_frame *f)
+{
+	struct tr_col c;
+
+	tool_col(&t, f, "logit", &c);
+	check(tr_decode(f));
+	prepare(f, c.width);
+}
+
+static void
+logits(struct tr_frame *f, double *to)
+{
+	struct tr_col c;
+
+	tool_col(&t, f, "logit", &c);
+	if (c.width != R.experts)
+		refuse(f, "%u logits, before it %u", c.width, R.experts);
+	if (col_f64(&c, 0, c.rows * c.width, to) < 0)
+		refuse(f, "column logit is no numbers");
+	for (uint64_t i = 0; i < c.rows * c.width; i++)
+		if (!isfinite(to[i]))
+			refuse(f, "row %llu: logit %u is not finite",
+			       (unsigned long long)(i / c.width), (uint32_t)(i % c.width));
+}
+
+/* p-values of all rows: out of the layer's table, else the frame's own. */
+static double *
+pvalues(struct tr_frame *f, const double *x)
+{
+	static struct rows_buf buf;
+	double *p = room(&buf, f->rows, R.experts);
+	uint64_t n = f->rows * R.experts;
+	struct tr_col c;
+	int r;
+
+	if (model) {
+		uint64_t layer = tool_key(&t, f, "layer");
+		const struct ptable *table = ptables_find(&tables, layer);
+
+		if (!table)
+			refuse(f, "no table for layer %llu in %s", (unsigned long long)layer,
+			       model);
+		ptable_row(table, x, n, p);
+		return p;
+	}
+	if ((r = tr_col(f, "p", &c)) == 0)
+		refuse(f, "no column p, and no tables: give -m");
+	check(r);
+	if (c.width != R.experts || col_f64(&c, 0, n, p) < 0)
+		refuse(f, "column p is not a number an expert");
+	for (uint64_t i = 0; i < n; i++)
+		if (!(p[i] >= 0 && p[i] <= 1))
+			refuse(f, "row %llu: p is not from 0 to 1",
+			       (unsigned long long)(i / R.experts));
+	return p;
+}
+
+static struct rules_row *
+results(uint64_t n)
+{
+	struct rules_row *to = routed_rows(&out, &R, n);
+
+	if (!to)
+		die("no memory");
+	return to;
+}
+
+static void
+put(struct tr_frame *f, const struct rules_row *rows)
+{
+	int r = routed_cols(&out, &R, rows, f);
+
+	if (r == TR_ENOMEM)
+		die("no memory");
+	if (r < 0)
+		refuse(f, "the frame grows too large");
+	tool_put(&t, f);
+}
+
+/* A route frame by itself. */
+static void
+route(struct tr_frame *f)
+{
+	static struct rows_buf buf;
+	struct rules_row *to;
+	double *x, *p = NULL;
+
+	open_route(f);
+	logits(f, x = room(&buf, f->rows, R.experts));
+	if (rules_pvalues(&R))
+		p = pvalues(f, x);
+	to = results(f->rows);
+	for (uint64_t i = 0; i < f->rows; i++)
+		rules_one(work, x + i * R.experts, p ? p + i * R.experts : NULL, &to[i]);
+	put(f, to);
+}
+
+/* The frames held: rows go by their number in the batch, whatever frame has them. */
+static void
+flush(void)
+{
+	static struct rows_buf raw, sorted;
+	uint64_t n = held_rows(held), *at, first = 0;
+	const size_t E = R.experts;
+	struct rules_row *to, *in_order;
+	struct tr_frame *f;
+	double *x, *y;
+	int r;
+
+	if (!held_frames(held))
+		return;
+	x = room(&raw, n, E);
+	y = room(&sorted, n, E);
+	to = results(n);
+	at = xmalloc((n + 1) * sizeof *at);
+	in_order = xmalloc((n + 1) * sizeof *in_order);
+	for (size_t i = 0; i < held_frames(held); i++) {
+		f = held_frame(held, i);
+		logits(f, x + first * E);
+		first += f->rows;
+	}
+	if ((r = held_order(held, at, &f)) < 0 && r != TR_ENOMEM)
+		refuse(f, "row numbers are none");
+	check(r);
+	for (uint64_t i = 0; i < n; i++) {
+		memcpy(y + i * E, x + at[i] * E, E * sizeof *y);
+		in_order[i] = to[at[i]];
+	}
+	if (rules_all(work, y, n, in_order) < 0)
+		die("no memory");
+	for (uint64_t i = 0; i < n; i++)
+		to[at[i]] = in_order[i];
+	first = 0;
+	for (size_t i = 0; i < held_frames(held); i++) {
+		f = held_frame(held, i);
+		put(f, to + first);
+		first += f->rows;
+	}
+	held_clear(held);
+	free(in_order);
+	free(at);
+}
+
+static void
+hold(struct tr_frame *f)
+{
+	int r;
+
+	if (!held_same(held, f))
+		flush();
+	open_route(f);
+	if ((r = held_add(held, f)) == 0)
+		refuse(f, "more of a batch that was done: trace-sort first");
+	check(r);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct tr_frame f;
+
+	tool_start(&t, argc, argv);
+	options();
+	if (!(held = held_new()))
+		die("no memory");
+	if (model && rules_pvalues(&R))
+		read_tables();
+	while (tool_next(&t, &f)) {
+		if (!strcmp(f.kind, "route")) {
+			if (rules_joint(&R))
+				hold(&f);
+			else
+				route(&f);
+			continue;
+		}
+		flush();
+		if (!strcmp(f.kind, "trace"))
+			begin(&f);
+		tool_put(&t, &f);
+	}
+	flush();
+	return tool_end(&t);
+}
