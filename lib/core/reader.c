@@ -430,7 +430,7 @@ not_a_trace(struct tr *t)
 		{"\x80\x04", 2, "a pickle, not a trace: pkl2trace or pt2trace reads it"},
 		{"\x28\xb5\x2f\xfd", 4, "zstd-compressed: give it to zstd -dc first"},
 		{"\x1f\x8b", 2, "gzip-compressed: give it to gzip -dc first"},
-		{"{", 1, "JSON, not a trace: jsonl2trace reads it"},
+		{"{", 1, "JSON, not a trace: jsonl2trace or log2trace reads it"},
 		{"layer_id,", 9, "CSV, not a trace: csv2trace reads it"},
 		{"#", 1, "text, not a trace: give -t to the last tool only"},
 	};
