@@ -14,7 +14,7 @@ fails 2 'two sections' 'cat a a | trace2log' 'a second section'
 layers='"layers": [{"layer": 1, "router_logits_sample": [[1, 2]]}, {"layer": 2, "router_logits_sample": [[2, 1]]}]'
 printf '{"samples": [{%s}, {%s}]}' "$layers" "$layers" >b.json
 fails 2 'late batches' 'log2trace --recompute -k 1 b.json | trace-sort --order layer,batch | trace2log' 'batch 0 comes late: trace-sort'
-ok 'sorted again' sh -c 'log2trace --recompute -k 1 b.json | trace-sort --order layer,batch | trace-sort --order batch,layer | trace2log'
+ok 'sorted again' sh -c 'log2trace --recompute -k 1 b.json | trace-sort --order layer,batch | trace-sort --order batch,layer | trace2log -o c.json'
 fails 2 'a full disk' 'trace2log a >/dev/full' 'No space'
 py=$(command -v python3 || command -v /usr/bin/python3) || { skip_one 'no python3' && done_testing && exit; }
 cat >cmp.py <<'PY'
