@@ -107,6 +107,18 @@ elif job == "place":  # FILE.jsonl placement.json ROWS COLS E SHARED FACTOR A B 
             busy[dev[i]] += 118 * -(-n // 32)
         costs.append(dispatch + max(busy) + combine)
     print(f"{sum(costs) / len(costs):.6f}")
+elif job == "logits":  # normal ones, rows x experts, as a trace
+    rows, experts = int(sys.argv[2]), int(sys.argv[3])
+    b = np.random.default_rng(1).normal(size=(rows, experts)).astype("f4").tobytes()
+    head = f"@trace v=1 layers=1 experts={experts} topk=8\n@route batch=0 layer=0 rows={rows} cols=logit:f32:{experts} bytes={len(b)}\n"
+    sys.stdout.buffer.write(head.encode() + b + b"\n@end frames=1\n")
+elif job == "kde":  # the direct sum at as many points of a gaussian table: what the exact one is
+    import math
+    x = np.frombuffer(open(sys.argv[2], "rb").read().split(b"\n", 2)[2][:int(sys.argv[3])], "f4").astype("f8")
+    h = x.std(ddof=1) * len(x) ** -0.2
+    for p in np.linspace(x.min(), x.max(), int(sys.argv[4])):
+        u = (p - x) / h
+        print(p, sum(math.erfc(-v * math.sqrt(0.5)) for v in u) / 2 / len(x))
 elif job == "lognormal":  # counts of 58 layers, as frames in JSON Lines
     import json
     w = np.random.default_rng(0).lognormal(0, 1, (58, 256))
