@@ -51,6 +51,17 @@ printf '{"rows": 16, "cols": 8, "experts": 256, "num_shared_experts": 1, "slots"
 expert-load std | place-replicate -c s.jsonc --policy one-each | place-init -q -c s.jsonc --trace std -o start
 place-anneal -c s.jsonc -p start --trace std --iters 2000 -o best
 is 'four blocks a device' '472 yes' sh -c "place-eval -c s.jsonc -p best std -t | awk '\$1 == \"cost\" { printf \"%.0f %s\", \$8, (\$4 < 703) ? \"yes\" : \$4 }'"
+list() { trace-filter -t "$1" | grep -v '^#' | cut -f 4,5 | sort; }
+list best >want
+for engine in placement.json eplb trtllm sglang vllm; do
+	place-conv -q -c s.jsonc -p best --to $engine -o file && place-conv -q -c s.jsonc --from $engine -o back file && list back | cmp -s - want || echo $engine
+done >wrong 2>&1
+is 'the plan in every format of an engine, and read back: the same copies on the same devices' '' cat wrong
+for engine in placement.json eplb vllm; do # those that keep the order of copies
+	place-conv -q -c s.jsonc -p best --to $engine | place-conv -q -c s.jsonc --from $engine -o back
+	place-eval -c s.jsonc -p back -t std | sed -n 2p | cut -f 4
+done | sort -u >cost
+is 'and it costs the same' "$(place-eval -c s.jsonc -p best -t std | sed -n 2p | cut -f 4)" cat cost
 trace-gen --model reference --batches 100 --mesh-rows 16 --experts 256 -k 8 -s 7 | trace-filter -b 50-99 -o next
 place-anneal -c s.jsonc -p start --trace std --iters 2000 --margin 0.5 -o wide
 is 'a margin costs less on batches not seen' 0 sh -c 'for p in wide best; do

@@ -46,7 +46,7 @@ fails 2 'an expert without a copy' "echo '{\"0\": [1], \"1\": []}' >d; place-con
 fails 2 'slots that do not divide' "echo '{\"physical_to_logical_map\": [[0, 1, 2]]}' >d; place-conv --mesh 2x2 --from sglang d" '3 slots do not divide'
 fails 2 'a map that contradicts' "echo '{\"phy2log\": [[0, 1]], \"log2phy\": [[[1], [0]]]}' >d; place-conv --mesh 2x1 --from eplb d" 'does not hold expert 0'
 fails 2 'no assignments' "echo 'num_slots: 4' >d; place-conv --mesh 2x1 --from trtllm d" 'no initial_global'
-fails 2 'too full a device' "echo '{\"0\": [0], \"1\": [0]}' >d; place-conv --mesh 2x1 --slots 2 --from placement.json d" '2 copies|1 slot|device 0'
+fails 2 'too full a device' "echo '{\"0\": [0], \"1\": [0]}' >d; place-conv --mesh 2x1 --slots 2 --from placement.json d" 'device 0 .*2'
 fails 2 'a list without its end' "printf 'initial_global_assignments:\n  0: [0, 1, 2, 3' >d; place-conv --mesh 2x2 --from trtllm d" 'without its end'
 fails 2 'a layer twice' "echo '{\"physical_to_logical_map\": [[0, 1], [1, 0]], \"layers\": [1, 1]}' >d; place-conv --mesh 2x1 --from sglang d" 'layer 1 twice'
 fails 2 'a map that forgets a slot' "echo '{\"phy2log\": [[0, 1, 0, 2]], \"log2phy\": [[[2, -1], [1, -1], [3, -1]]]}' >d; place-conv --mesh 2x2 --from eplb d" '1 of the 2 slots'

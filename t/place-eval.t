@@ -97,7 +97,8 @@ is 'before and after' "$(field cost mean -l 0 -c s.jsonc -p p t) $(field cost me
 	"place-eval -l 0 -c s.jsonc --before p -p best t -t | awk '\$1 == \"change\" { print \$3, \$4 }'"
 is 'nothing moved from itself' '0.0 0' sh -c "place-eval -l 0 -c s.jsonc --before p -p p t -t | awk '\$1 == \"change\" { printf \"%.1f %d\", \$5, \$6 }'"
 is 'ranks over layers' 1 sh -c "place-eval -c s.jsonc -p p t -t | grep -c ^balance-ranks"
-fails 2 'a layer without records' "printf '{%s,\n\"layer\": 7}' '$system' >l.jsonc; place-init -c l.jsonc --trace t p" 'no placement|l.jsonc:2:10: no records for layer 7'
+trace-filter -l 1 -o t1 t
+fails 2 'a layer without records' "printf '{%s,\n\"layer\": 0}' '$system' >l.jsonc; place-eval -c l.jsonc -p p t1" 'l.jsonc:2:10: no records for layer 0'
 trace-gen --model reference --batches 4 --rows 32 --mesh-rows 4 --experts 6 -k 2 -s 3 -o h
 trace-filter -b 2-3 -o h2 h
 is 'before and after on what was not seen' "$(field cost mean -l 0 -c s.jsonc -p p h2) $(field cost mean -l 0 -c s.jsonc -p best h2)" sh -c \

@@ -1,17 +1,17 @@
 /*
  * Logits in; tables of their kernel density estimate out, a frame a layer,
  * kernel and trim: the exact distribution function and its complement.  All
- * logits of a layer are held, four bytes each.
+ * logits of a layer are held, eight bytes each.
  */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../lib/density/collect.h"
 #include "../../lib/density/kde.h"
 #include "num.h"
 #include "size.h"
-#include "tool.h"
 
 enum { POINTS = 10000, TRIMS = 8 };
 enum { SCOTT, R106 };
@@ -42,82 +42,35 @@ static struct tool t = {.name = "logit-kde",
 			.opts = opts,
 			.flags = TOOL_RESULT | TOOL_FOLD | TOOL_FORCE};
 
-static struct layer { /* rows, each sorted */
-	uint64_t layer;
-	uint32_t width;
-	size_t rows, cap, nan;
-	float *v; /* [rows][width] */
-} * layer;
-static size_t nlayer;
 static double *at;
 
 static const char *const kernel_name[] = {"gaussian", "tophat", "epanechnikov", "linear"};
 
 /* ---- values ---- */
 
-static struct layer *
-layer_of(uint64_t number, uint32_t width)
-{
-	for (size_t i = nlayer; i-- > 0;) {
-		if (layer[i].layer != number)
-			continue;
-		if (layer[i].width != width)
-			die("layer %llu: rows of %u and of %u logits", (unsigned long long)number,
-			    layer[i].width, width);
-		return &layer[i];
-	}
-	layer = xrealloc(layer, nlayer + 1, sizeof *layer);
-	layer[nlayer] = (struct layer){.layer = number, .width = width};
-	return &layer[nlayer++];
-}
-
 /* By insertion: rows are short, and only order matters. */
-static void
-sort_row(float *v, uint32_t n)
+static int
+sort_row(double *v, uint32_t n)
 {
-	for (uint32_t i = 1; i < n; i++) {
-		float x = v[i];
+	for (uint32_t i = 0; i < n; i++) {
+		double x = v[i];
 		uint32_t k = i;
 
+		if (x - x != 0)
+			return 0;
 		for (; k > 0 && v[k - 1] > x; k--)
 			v[k] = v[k - 1];
 		v[k] = x;
 	}
+	return 1;
 }
 
-static void
-take(const struct tr_frame *f)
-{
-	struct layer *l;
-	struct tr_col c;
-
-	if (tr_col(f, "logit", &c) <= 0)
-		return;
-	l = layer_of(tr_get(f, "layer", 0), c.width);
-	if (l->rows + f->rows > l->cap) {
-		l->cap = 2 * l->cap + f->rows;
-		l->v = xrealloc(l->v, l->cap * l->width, sizeof *l->v);
-	}
-	for (uint64_t i = 0; i < f->rows; i++) {
-		float *v = l->v + l->rows * l->width;
-		int nan = 0;
-
-		if (col_f32(&c, i * l->width, l->width, v) < 0)
-			die("logit is no number");
-		for (uint32_t k = 0; k < l->width; k++)
-			nan |= v[k] - v[k] != 0;
-		l->nan += (size_t)nan;
-		if (nan)
-			continue;
-		sort_row(v, l->width);
-		l->rows++;
-	}
-}
+static struct collect rows = {.column = "logit", .layers = &layers, .take = sort_row};
 
 /* ---- tables ---- */
 
 static void
-put(const struct layer *l, const struct kde_data *d, enum kde_kernel kernel, int scott,
+put(const struct collected *l, const struct kde_data *d, enum kde_kernel kernel, int scott,
     uint64_t trim)
 {
 	double h = scott ? kde_scott(d) : kde_106(d), *x = at, sum = 0;
@@ -165,13 +118,14 @@ put(const struct layer *l, const struct kde_data *d, enum kde_kernel kernel, int
 }
 
 static void
-values(const struct layer *l, uint64_t trim, struct kde_data *d)
+values(const struct collected *l, uint64_t trim, struct kde_data *d)
 {
 	size_t width = l->width - 2 * trim;
 	float *v = xcalloc(l->rows * width + 1, sizeof *v);
 
 	for (size_t i = 0; i < l->rows; i++)
-		memcpy(v + i * width, l->v + i * l->width + trim, width * sizeof *v);
+		for (size_t k = 0; k < width; k++)
+			v[i * width + k] = (float)l->v[i * l->width + trim + k];
 	if (kde_data(d, v, l->rows * width) < 0)
 		die("no memory");
 	free(v);
@@ -192,7 +146,7 @@ names(const char *list, const char *name)
 }
 
 static void
-tables(const struct layer *l, const uint64_t *trim, size_t ntrim)
+tables(const struct collected *l, const uint64_t *trim, size_t ntrim)
 {
 	for (size_t i = 0; i < ntrim; i++) {
 		struct kde_data d;
@@ -261,14 +215,6 @@ check_kernels(void)
 	}
 }
 
-static int
-by_layer(const void *a, const void *b)
-{
-	const struct layer *x = a, *y = b;
-
-	return (x->layer > y->layer) - (x->layer < y->layer);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -286,20 +232,14 @@ main(int argc, char **argv)
 	if (points && cumsum)
 		die("--compat cumsum needs the grid");
 	while (tool_next(&t, &f))
-		if (!strcmp(f.kind, "route") && tr_list_has(&layers, tr_get(&f, "layer", 0)))
-			take(&f);
-	if (!nlayer)
-		die("no logits%s: a column logit of route frames",
-		    layers.n ? " of those layers" : "");
-	qsort(layer, nlayer, sizeof *layer, by_layer);
-	for (size_t i = 0; i < nlayer; i++) {
-		if (layer[i].nan && !t.quiet)
-			warn("layer %llu: %zu rows with a logit that is no number left out",
-			     (unsigned long long)layer[i].layer, layer[i].nan);
-		if (!layer[i].rows)
-			die("layer %llu: no values", (unsigned long long)layer[i].layer);
-		tables(&layer[i], trim, ntrim);
-		free(layer[i].v);
+		collect_add(&rows, &t, &f);
+	collect_end(&rows, &t, "no logits of those layers: a column logit of route frames",
+		    "with a logit that is no number");
+	for (size_t i = 0; i < rows.n; i++) {
+		if (!rows.at[i].rows)
+			die("layer %llu: no values", (unsigned long long)rows.at[i].layer);
+		tables(&rows.at[i], trim, ntrim);
+		free(rows.at[i].v);
 	}
 	return tool_end(&t);
 }

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../lib/density/collect.h"
 #include "../../lib/density/uniform.h"
 #include "size.h"
-#include "tool.h"
 
 enum { BY_LAYER, BY_KTH, BY_EXPERT };
 
@@ -28,30 +28,6 @@ static struct tool t = {.name = "pval-stats",
 			.opts = opts,
 			.flags = TOOL_RESULT | TOOL_FOLD | TOOL_FORCE};
 
-static struct layer {
-	uint64_t layer;
-	uint32_t width;
-	size_t rows, cap, nan;
-	double *v; /* [rows][width] */
-} * layer;
-static size_t nlayer;
-
-static struct layer *
-layer_of(uint64_t number, uint32_t width)
-{
-	for (size_t i = nlayer; i-- > 0;) {
-		if (layer[i].layer != number)
-			continue;
-		if (layer[i].width != width)
-			die("layer %llu: rows of %u and of %u p-values", (unsigned long long)number,
-			    layer[i].width, width);
-		return &layer[i];
-	}
-	layer = xrealloc(layer, nlayer + 1, sizeof *layer);
-	layer[nlayer] = (struct layer){.layer = number, .width = width};
-	return &layer[nlayer++];
-}
-
 static int
 rising(const void *a, const void *b)
 {
@@ -60,53 +36,36 @@ rising(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void
-take(const struct tr_frame *f)
+static int
+take(double *v, uint32_t n)
 {
-	struct layer *l;
-	struct tr_col c;
-
-	if (tr_col(f, "p", &c) <= 0)
-		return;
-	l = layer_of(tr_get(f, "layer", 0), c.width);
-	if (l->rows + f->rows > l->cap) {
-		l->cap = 2 * l->cap + f->rows;
-		l->v = xrealloc(l->v, l->cap * l->width, sizeof *l->v);
-	}
-	for (uint64_t i = 0; i < f->rows; i++) {
-		double *v = l->v + l->rows * l->width;
-		int bad = 0;
-
-		if (col_f64(&c, i * l->width, l->width, v) < 0)
-			die("p is no number");
-		for (uint32_t k = 0; k < l->width; k++)
-			bad |= !(v[k] >= 0 && v[k] <= 1);
-		l->nan += (size_t)bad;
-		if (bad)
-			continue;
-		if (by == BY_KTH)
-			qsort(v, l->width, sizeof *v, rising);
-		l->rows++;
-	}
+	for (uint32_t k = 0; k < n; k++)
+		if (!(v[k] >= 0 && v[k] <= 1))
+			return 0;
+	if (by == BY_KTH)
+		qsort(v, n, sizeof *v, rising);
+	return 1;
 }
 
+static struct collect rows = {.column = "p", .layers = &layers, .take = take};
+
 static void
-put(const struct layer *l)
+put(const struct collected *l)
 {
 	static const char *const name[] = {"mean", "min",        "ks",         "ks_p",
 					   "a2",   "below_0.01", "below_0.05", "below_0.1"};
 	size_t n = by == BY_LAYER ? 1 : l->width,
-	       rows = by == BY_LAYER ? l->rows * l->width : l->rows;
-	double *v = xcalloc(rows + 1, sizeof *v), *out = xcalloc(8 * n, sizeof *out);
+	       nrow = by == BY_LAYER ? l->rows * l->width : l->rows;
+	double *v = xcalloc(nrow + 1, sizeof *v), *out = xcalloc(8 * n, sizeof *out);
 	uint64_t *count = xcalloc(n, sizeof *count), *which = xcalloc(n, sizeof *which);
 	struct tr_frame f;
 
 	for (size_t k = 0; k < n; k++) {
 		struct uniform u;
 
-		for (size_t i = 0; i < rows; i++)
+		for (size_t i = 0; i < nrow; i++)
 			v[i] = by == BY_LAYER ? l->v[i] : l->v[i * l->width + k];
-		uniform_stats(v, rows, by == BY_KTH ? (uint32_t)k + 1 : 0, l->width, &u);
+		uniform_stats(v, nrow, by == BY_KTH ? (uint32_t)k + 1 : 0, l->width, &u);
 		which[k] = k + (by == BY_KTH);
 		count[k] = u.n;
 		for (int i = 0; i < 8; i++)
@@ -130,14 +89,6 @@ put(const struct layer *l)
 	free(which);
 }
 
-static int
-by_layer(const void *a, const void *b)
-{
-	const struct layer *x = a, *y = b;
-
-	return (x->layer > y->layer) - (x->layer < y->layer);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -145,21 +96,15 @@ main(int argc, char **argv)
 
 	tool_start(&t, argc, argv);
 	while (tool_next(&t, &f))
-		if (!strcmp(f.kind, "route") && tr_list_has(&layers, tr_get(&f, "layer", 0)))
-			take(&f);
-	if (!nlayer)
-		die("no p-values%s: logit-pval writes a column p",
-		    layers.n ? " of those layers" : "");
-	qsort(layer, nlayer, sizeof *layer, by_layer);
+		collect_add(&rows, &t, &f);
+	collect_end(&rows, &t, "no p-values of those layers: logit-pval writes a column p",
+		    "with a p that is none");
 	if (by == BY_LAYER && !t.quiet)
 		warn("the logits of a token depend on each other: ks_p is too small");
-	for (size_t i = 0; i < nlayer; i++) {
-		if (layer[i].nan && !t.quiet)
-			warn("layer %llu: %zu rows with a p that is none left out",
-			     (unsigned long long)layer[i].layer, layer[i].nan);
-		if (layer[i].rows)
-			put(&layer[i]);
-		free(layer[i].v);
+	for (size_t i = 0; i < rows.n; i++) {
+		if (rows.at[i].rows)
+			put(&rows.at[i]);
+		free(rows.at[i].v);
 	}
 	return tool_end(&t);
 }
