@@ -63,11 +63,10 @@ eval_close(struct eval *v)
 	route_close(&v->route);
 	free(v->inst);
 	free(v->origin);
-	free(v->load);
 	free(v->busy);
 	free(v->cross);
-	free(v->row);
-	free(v->col);
+	free(v->hop);
+	free(v->site);
 	free(v->stamp);
 	free(v->columns);
 }
@@ -90,20 +89,20 @@ eval_open(struct eval *v, const struct place *p, const struct tokens *t, const s
 	}
 	v->inst = malloc((picks + 1) * sizeof *v->inst);
 	v->origin = malloc((tokens + 1) * sizeof *v->origin);
-	v->load = malloc((p->n + 1) * sizeof *v->load);
 	v->busy = malloc((devices + 1) * sizeof *v->busy);
 	v->cross = malloc((p->rows + 1) * sizeof *v->cross);
-	v->row = malloc(devices * sizeof *v->row);
-	v->col = malloc(devices * sizeof *v->col);
+	v->hop = malloc(2 * p->rows * sizeof *v->hop);
+	v->site = malloc((p->n + 1) * sizeof *v->site);
 	v->stamp = calloc(devices, sizeof *v->stamp);
 	v->columns = calloc(p->cols, sizeof *v->columns);
-	if (route_open(&v->route, p, tokens) < 0 || !v->inst || !v->origin || !v->load ||
-	    !v->busy || !v->cross || !v->row || !v->col || !v->stamp || !v->columns)
+	if (route_open(&v->route, p, tokens) < 0 || !v->inst || !v->origin || !v->busy ||
+	    !v->cross || !v->hop || !v->site || !v->stamp || !v->columns)
 		return TR_ENOMEM;
-	for (uint32_t d = 0; d < devices; d++) {
-		v->row[d] = (uint16_t)(d / p->cols);
-		v->col[d] = (uint16_t)(d % p->cols);
-	}
+	for (uint32_t r = 0; r < 2 * p->rows; r++)
+		v->hop[r] = (uint16_t)cost_hop(r % p->rows, 0, p->rows);
+	for (uint32_t i = 0; i < p->n; i++)
+		v->site[i] = (struct site){p->dev[i], (uint16_t)(p->dev[i] / p->cols),
+					   (uint16_t)(p->dev[i] % p->cols)};
 	return 0;
 }
 
@@ -111,25 +110,26 @@ struct touched
 eval_touch(struct eval *v, const uint32_t *inst, size_t n, uint32_t origin)
 {
 	const struct place *p = v->p;
+	const uint16_t *hop = v->hop + p->rows - origin;
+	const struct site *site = v->site;
+	uint32_t *columns = v->columns, *stamp = v->stamp, now = ++v->now;
 	struct touched x = {0, 0, 0, 0, 0, 0};
 
-	v->now++;
-	memset(v->columns, 0, p->cols * sizeof *v->columns);
+	memset(columns, 0, p->cols * sizeof *columns);
 	for (size_t i = 0; i < n; i++) {
-		uint32_t d;
-		double hop;
+		struct site at;
+		double far;
 
 		if (inst[i] == COST_NOWHERE)
 			continue;
-		d = p->dev[inst[i]];
-		hop = v->m->distance ? route_far(p, v->m, d, origin)
-				     : cost_hop(v->row[d], origin, p->rows);
+		at = site[inst[i]];
+		far = v->m->distance ? route_far(p, v->m, at.dev, origin) : hop[at.row];
 		x.picks++;
-		x.sum += hop;
-		x.far = MAX(x.far, hop);
-		x.home += v->row[d] == origin;
-		x.devices += v->stamp[d] != v->now;
-		v->stamp[d] = v->now;
+		x.sum += far;
+		x.far = MAX(x.far, far);
+		x.home += at.row == origin;
+		x.devices += stamp[at.dev] != now;
+		stamp[at.dev] = now;
 		if (v->t->repeats) { /* a column counts instances, each once */
 			size_t k = 0;
 
@@ -138,8 +138,8 @@ eval_touch(struct eval *v, const uint32_t *inst, size_t n, uint32_t origin)
 			if (k < i)
 				continue;
 		}
-		v->columns[v->col[d]]++;
-		x.column = MAX(x.column, v->columns[v->col[d]]);
+		columns[at.col]++;
+		x.column = MAX(x.column, columns[at.col]);
 	}
 	return x;
 }
@@ -177,11 +177,12 @@ simple_cost(struct eval *v, size_t batch)
 	memset(v->cross, 0, p->rows * sizeof *v->cross);
 	for (size_t k = from; k < end; k++) {
 		for (size_t i = t->first[k]; i < t->first[k + 1]; i++) {
-			uint32_t d = p->dev[v->inst[i - at]], row = v->origin[k - from];
+			struct site to = v->site[v->inst[i - at]];
+			uint32_t row = v->origin[k - from];
 
-			v->busy[d]++;
-			v->cross[row] += v->row[d] != row;
-			v->cross[v->row[d]] += v->row[d] != row;
+			v->busy[to.dev]++;
+			v->cross[row] += to.row != row;
+			v->cross[to.row] += to.row != row;
 		}
 	}
 	for (uint32_t d = 0; d < n; d++) {
@@ -205,11 +206,11 @@ batch_cost(struct eval *v, size_t batch)
 	const struct tokens *t = v->t;
 	const struct place *p = v->p;
 	size_t from = t->batch[batch], end = t->batch[batch + 1], at = t->first[from];
+	const uint32_t *load = v->route.used;
 	struct cost c = {0, 0, 0, 0};
 
 	if (v->m->kind == COST_SIMPLE)
 		return simple_cost(v, batch);
-	memset(v->load, 0, p->n * sizeof *v->load);
 	memset(v->busy, 0, p->rows * p->cols * sizeof *v->busy);
 	for (size_t k = from; k < end; k++) {
 		size_t n = t->first[k + 1] - t->first[k];
@@ -222,12 +223,9 @@ batch_cost(struct eval *v, size_t batch)
 		c.dispatch = MAX(c.dispatch, dispatch);
 		c.combine = MAX(c.combine, combine);
 	}
-	for (size_t i = 0; i < t->first[end] - at; i++)
-		if (v->inst[i] != COST_NOWHERE)
-			v->load[v->inst[i]]++;
 	for (uint32_t i = 0; i < p->n; i++)
-		if (v->load[i])
-			v->busy[p->dev[i]] += (v->load[i] + v->m->block_tokens - 1) /
+		if (load[i])
+			v->busy[p->dev[i]] += (load[i] + v->m->block_tokens - 1) /
 					      v->m->block_tokens * v->m->block;
 	for (uint32_t d = 0; d < p->rows * p->cols; d++)
 		c.compute = MAX(c.compute, v->busy[d]);

@@ -4,10 +4,15 @@
 
 #include "cost.h"
 
+struct fill { /* the copy of an expert that fills, and what it takes and still takes */
+	uint32_t at, room, left;
+};
+
 struct route {
-	uint32_t *used; /* [instances] tokens of the batch so far */
-	uint32_t *next; /* [experts] the first replica with room; then the round robin's */
-	uint32_t *list; /* [tokens of a batch] places in their lists of experts */
+	uint32_t *used;    /* [instances] tokens of the batch so far */
+	uint32_t *next;    /* [experts] of a round robin */
+	struct fill *fill; /* [experts] */
+	uint32_t *list;    /* [tokens of a batch] places in their lists of experts */
 };
 
 int route_open(struct route *r, const struct place *p, size_t tokens); /* 0 or TR_ENOMEM */
@@ -18,17 +23,20 @@ void route_batch(const struct place *p, const struct tokens *t, size_t batch,
 /* Hops or microseconds from a row to a device. */
 double route_far(const struct place *p, const struct cost_model *m, uint32_t dev, uint32_t origin);
 
+struct site { /* where an instance is */
+	uint16_t dev, row, col;
+};
+
 struct eval {
 	const struct place *p;
 	const struct tokens *t;
 	const struct cost_model *m;
 	struct route route;
-	uint32_t *inst;                 /* [picks of a batch] */
-	uint16_t *origin;               /* [tokens of a batch] */
-	uint32_t *load;                 /* [instances] */
-	double *busy, *cross;           /* [devices], [rows] */
-	uint8_t *hops;                  /* [rows] of the origin at hand, capped at 255 */
-	uint16_t *row, *col;            /* [devices] */
+	uint32_t *inst;       /* [picks of a batch] */
+	uint16_t *origin;     /* [tokens of a batch] */
+	double *busy, *cross; /* [devices], [rows] */
+	uint16_t *hop;        /* [2 rows] hops from row origin to row r: hop[rows + r - origin] */
+	struct site *site;    /* [instances] */
 	uint32_t *stamp, *columns, now; /* [devices], [cols] */
 };
 

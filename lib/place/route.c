@@ -21,6 +21,34 @@ capacity_of(const struct place *p, const struct cost_model *m, size_t picks)
 	return c < 1 ? 1 : c > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)c;
 }
 
+/* The first copy with room; once all are full, in turn, as if each had room for one more. */
+static void
+fill_batch(const struct place *p, const uint16_t *pick, size_t n, uint32_t capacity,
+	   struct route *r, uint32_t *to)
+{
+	struct fill *fill = r->fill;
+
+	for (uint32_t e = 0; e < p->experts; e++)
+		fill[e] = (struct fill){p->first[e], capacity, capacity};
+	for (size_t i = 0; i < n; i++) {
+		struct fill *f = &fill[pick[i]];
+
+		if (!f->left) {
+			r->used[f->at++] += f->room;
+			if (f->at == p->first[pick[i] + 1]) {
+				f->at = p->first[pick[i]];
+				f->room = 1;
+			}
+			f->left = f->room;
+		}
+		f->left--;
+		to[i] = f->at;
+	}
+	for (uint32_t e = 0; e < p->experts; e++)
+		if (fill[e].left < fill[e].room)
+			r->used[fill[e].at] += fill[e].room - fill[e].left;
+}
+
 /* The first copy of e with room, or COST_NOWHERE. */
 static uint32_t
 with_room(const struct place *p, const struct route *r, uint32_t e, uint32_t capacity)
@@ -85,28 +113,18 @@ route_batch(const struct place *p, const struct tokens *t, size_t batch, const s
 	}
 	capacity = capacity_of(p, m, picks);
 	memset(r->used, 0, p->n * sizeof *r->used);
-	memset(r->next, 0, p->experts * sizeof *r->next);
+	if (routing == ROUTE_BALANCED || routing == ROUTE_ROBIN) {
+		fill_batch(p, t->pick + at, picks, routing == ROUTE_ROBIN ? 1 : capacity, r, to);
+		return;
+	}
 	for (size_t token = from; token < end; token++)
 		for (size_t i = t->first[token]; i < t->first[token + 1]; i++) {
 			uint32_t e = t->pick[i], first = p->first[e], n = p->first[e + 1] - first;
-			uint32_t k = r->next[e];
+			uint32_t k = 0;
 			double best = INFINITY;
 
 			switch (routing) {
-			case ROUTE_BALANCED: /* the first with room, then round robin */
-				if (k < n && r->used[first + k] >= capacity)
-					k++;
-				while (k < n && r->used[first + k] >= capacity)
-					k++;
-				r->next[e] = k < n ? k : k + 1;
-				k = k < n ? k : (k - n) % n;
-				break;
-			case ROUTE_ROBIN:
-				r->next[e] = k + 1;
-				k %= n;
-				break;
 			case ROUTE_LEAST:
-				k = 0;
 				for (uint32_t j = 1; j < n; j++)
 					if (r->used[first + j] < r->used[first + k] ||
 					    (r->used[first + j] == r->used[first + k] &&
@@ -114,7 +132,6 @@ route_batch(const struct place *p, const struct tokens *t, size_t batch, const s
 						k = j;
 				break;
 			case ROUTE_NEAREST: /* smallest hop with room, else smallest hop */
-				k = 0;
 				for (uint32_t j = 0; j < n; j++) {
 					double d = route_far(p, m, p->dev[first + j],
 							     origin[token - from]);
@@ -140,7 +157,8 @@ route_open(struct route *r, const struct place *p, size_t tokens)
 	r->list = malloc((tokens + 1) * sizeof *r->list);
 	r->used = malloc((p->n + 1) * sizeof *r->used);
 	r->next = malloc((p->experts + 1) * sizeof *r->next);
-	return r->used && r->next && r->list ? 0 : TR_ENOMEM;
+	r->fill = malloc((p->experts + 1) * sizeof *r->fill);
+	return r->used && r->next && r->list && r->fill ? 0 : TR_ENOMEM;
 }
 
 void
@@ -148,6 +166,7 @@ route_close(struct route *r)
 {
 	free(r->used);
 	free(r->next);
+	free(r->fill);
 	free(r->list);
 }
 

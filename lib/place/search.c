@@ -17,8 +17,8 @@ search_way(const struct search *s, uint32_t a, uint32_t b)
 			b % s->p.cols * 8,
 			(lanes){0} + (uint8_t)a,
 			(lanes){0} + (uint8_t)b,
-			s->hop + a * s->p.rows,
-			s->hop + b * s->p.rows};
+			s->step +
+				((size_t)(a / s->p.cols) * s->p.rows + b / s->p.cols) * s->p.rows};
 
 	return w;
 }
@@ -27,7 +27,7 @@ search_way(const struct search *s, uint32_t a, uint32_t b)
 static void
 token_move(struct token *k, const struct way *w)
 {
-	uint32_t ha = w->ha[k->origin], hb = w->hb[k->origin], n = 0;
+	uint32_t n = 0;
 	struct seen after = token_after(k, w);
 
 	while (((uint8_t *)&k->dev)[n] != w->a)
@@ -35,7 +35,7 @@ token_move(struct token *k, const struct way *w)
 	((uint8_t *)&k->dev)[n] = w->b;
 	k->counts = moved_counts(k, w->ca, w->cb);
 	k->column += (UINT64_C(1) << w->cb) - (UINT64_C(1) << w->ca);
-	k->hops += nibble(hb) - nibble(ha);
+	k->hops += w->step[k->origin].hops;
 	k->sum = (uint16_t)after.sum;
 	k->devices = (uint8_t)after.devices;
 }
@@ -51,7 +51,7 @@ token_make(const struct search *s, struct token *k, const uint32_t *inst, uint32
 	k->picks = (uint8_t)n;
 	k->origin = (uint8_t)origin;
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t d = s->p.dev[inst[i]], hop = s->hop[d * s->p.rows + origin];
+		uint32_t d = s->p.dev[inst[i]], hop = cost_hop(d / s->p.cols, origin, s->p.rows);
 
 		k->devices += !lane_bits(k->dev == (lanes){0} + (uint8_t)d);
 		lane[i] = (uint8_t)d;
@@ -246,6 +246,7 @@ open_fast(struct search *s)
 {
 	const struct tokens *t = s->t;
 	size_t nb = t->nbatch, most = 0, tokens = 0;
+	uint32_t rows = s->p.rows;
 	uint16_t *origin;
 	uint32_t *inst;
 	int r = 0;
@@ -262,18 +263,21 @@ open_fast(struct search *s)
 	s->uses = calloc((s->p.n + 1) * s->words + 1, sizeof *s->uses);
 	s->token = aligned_alloc(64, (t->ntoken + 1) * sizeof *s->token);
 	s->value = calloc(t->ntoken + 1, sizeof *s->value);
-	s->hop = malloc(s->p.rows * s->ndev);
+	s->step = malloc((size_t)rows * rows * rows * sizeof *s->step);
 	s->blocks = calloc(nb * s->ndev + 1, sizeof *s->blocks);
 	s->load = calloc(nb * s->p.n + 1, sizeof *s->load);
 	s->top = malloc((nb + 1) * sizeof *s->top);
 	s->most = malloc((nb + 1) * sizeof *s->most);
 	s->newmost = malloc((nb + 1) * sizeof *s->newmost);
 	if (!origin || !inst || !s->start || !s->of || !s->uses || !s->token || !s->value ||
-	    !s->hop || !s->blocks || !s->load || !s->top || !s->most || !s->newmost)
+	    !s->step || !s->blocks || !s->load || !s->top || !s->most || !s->newmost)
 		r = -1;
-	for (uint32_t o = 0; o < s->p.rows && !r; o++)
-		for (uint32_t d = 0; d < s->ndev; d++)
-			s->hop[d * s->p.rows + o] = (uint8_t)cost_hop(d / s->p.cols, o, s->p.rows);
+	for (uint32_t i = 0; i < rows * rows * rows && !r; i++) {
+		uint32_t from = cost_hop(i / rows / rows, i % rows, rows);
+		uint32_t to = cost_hop(i / rows % rows, i % rows, rows);
+
+		s->step[i] = (struct step){nibble(to) - nibble(from), (int32_t)(to - from)};
+	}
 	for (uint32_t n = 1; n < LANES; n++)
 		for (uint32_t sum = 0; sum < SUMS; sum++)
 			s->mean[n][sum] = (double)sum / n;
@@ -339,7 +343,7 @@ search_free(struct search *s)
 	free(s->uses);
 	free(s->token);
 	free(s->value);
-	free(s->hop);
+	free(s->step);
 	free(s->blocks);
 	free(s->load);
 	free(s->top);
@@ -478,6 +482,8 @@ look(const struct search *s, int side, size_t b, const struct way *way, struct t
 
 		/* tokens of a copy lie anywhere: ask for those to come */
 		__builtin_prefetch(&token[at[AHEAD]]);
+		__builtin_prefetch(&value[at[AHEAD]]);
+		__builtin_prefetch(&other[at[AHEAD] / 64]);
 		if (search_bit(other, *at))
 			continue;
 		search_value(s, token_after(k, &w), k->picks, v);

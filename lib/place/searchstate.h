@@ -47,7 +47,7 @@ struct search {
 	size_t words;
 	struct token *token;
 	double (*value)[2];       /* [tokens] dispatch, combine */
-	uint8_t *hop;             /* [devices][rows] */
+	struct step *step;        /* [rows][rows][rows] from a row to another, for each origin */
 	double mean[LANES][SUMS]; /* [picks][sum of hops] */
 	uint16_t *blocks, *load;  /* [batch][devices], [instances][batch] */
 	struct top (*top)[2];     /* [batch] of dispatch, of combine */
@@ -75,12 +75,18 @@ struct search {
 	uint32_t moved, maxmoved; /* copies that have none there */
 };
 
+/* What a pick's hops become on its way: added to token.hops and token.sum. */
+struct step {
+	uint64_t hops;
+	int32_t sum;
+};
+
 /* From device a to b: what is the same for all tokens of a change. */
 struct way {
 	uint8_t a, b;
-	uint32_t ca, cb;        /* bits of their columns in token.column */
-	lanes la, lb;           /* a and b in all lanes */
-	const uint8_t *ha, *hb; /* hops from each row */
+	uint32_t ca, cb;         /* bits of their columns in token.column */
+	lanes la, lb;            /* a and b in all lanes */
+	const struct step *step; /* [rows] of origins */
 };
 
 struct seen { /* what the cost of a token hangs on */
@@ -142,11 +148,11 @@ static inline struct seen
 token_after(const struct token *k, const struct way *w)
 {
 	uint64_t from = lane_bits(k->dev == w->la), there = lane_bits(k->dev == w->lb);
-	uint32_t ha = w->ha[k->origin], hb = w->hb[k->origin];
+	struct step step = w->step[k->origin];
 
 	return (struct seen){top_nibble(moved_counts(k, w->ca, w->cb)),
 			     k->devices - ((from & (from - 1)) == 0) + (there == 0),
-			     k->sum + hb - ha, top_nibble(k->hops + nibble(hb) - nibble(ha))};
+			     k->sum + (uint32_t)step.sum, top_nibble(k->hops + step.hops)};
 }
 
 /* Its dispatch and combine, as cost_eval has them. */

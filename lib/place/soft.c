@@ -178,6 +178,7 @@ soft_side(struct search *s, int side, const struct way *way)
 			double x[2];
 
 			__builtin_prefetch(&token[at[AHEAD]]);
+			__builtin_prefetch(&uses[at[AHEAD] / 64]);
 			if (search_bit(uses, *at))
 				continue;
 			token_weight(s, token_after(k, &w), k->picks, x);
