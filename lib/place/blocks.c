@@ -199,11 +199,10 @@ blocks_open(struct blocks *w, const struct place *p, double margin, uint32_t dra
 	for (uint32_t b = 0; b < t->nbatch; b++) {
 		size_t from = t->first[t->batch[b]], end = t->first[t->batch[b + 1]];
 		uint64_t least = 0;
-		double c = w->m->factor * (double)(end - from) / w->n;
 
 		for (size_t i = from; i < end; i++)
 			w->picks[t->pick[i] * w->nb + b]++;
-		w->capacity[b] = c < 1 ? 1 : c > 1e9 ? 1000000000 : (uint32_t)c;
+		w->capacity[b] = cost_capacity(w->m, w->n, end - from);
 		for (uint32_t e = 0; e < w->experts; e++)
 			least += (w->picks[e * w->nb + b] + w->m->block_tokens - 1) /
 				 w->m->block_tokens;

@@ -233,6 +233,18 @@ batch_cost(struct eval *v, size_t batch)
 	return c;
 }
 
+uint16_t
+cost_origin_of(const struct tokens *t, const struct cost_model *m, uint32_t rows, size_t batch,
+	       size_t k)
+{
+	size_t i = k - t->batch[batch];
+
+	if (t->origin[k] != PLACE_NONE)
+		return t->origin[k];
+	return (uint16_t)(m->origin == ORIGIN_RANDOM ? rng_below(m->seed, batch, i, rows)
+						     : i % rows);
+}
+
 /* Origins of a batch: 1 if some token tells none. */
 int
 eval_origins(struct eval *v, size_t batch)
@@ -242,15 +254,8 @@ eval_origins(struct eval *v, size_t batch)
 	int unknown = 0;
 
 	for (size_t k = from; k < end; k++) {
-		uint32_t o = t->origin[k];
-
-		if (o == PLACE_NONE) {
-			unknown = 1;
-			o = (uint32_t)((k - from) % v->p->rows);
-			if (v->m->origin == ORIGIN_RANDOM)
-				o = (uint32_t)rng_below(v->m->seed, batch, k - from, v->p->rows);
-		}
-		v->origin[k - from] = (uint16_t)o;
+		unknown |= t->origin[k] == PLACE_NONE;
+		v->origin[k - from] = cost_origin_of(t, v->m, v->p->rows, batch, k);
 	}
 	return unknown;
 }
@@ -359,7 +364,6 @@ double
 cost_percentile(const struct cost *batch, size_t n, double q)
 {
 	double *v = malloc((n + 1) * sizeof *v), x = NAN;
-	size_t at = (size_t)ceil(q * (double)n);
 
 	if (!n || !v) {
 		free(v);
@@ -368,7 +372,7 @@ cost_percentile(const struct cost *batch, size_t n, double q)
 	for (size_t i = 0; i < n; i++)
 		v[i] = batch[i].latency;
 	qsort(v, n, sizeof *v, by_value);
-	x = v[MIN(n, MAX(at, (size_t)1)) - 1];
+	x = v[cost_rank(n, q)];
 	free(v);
 	return x;
 }

@@ -5,7 +5,10 @@
 #ifndef COST_H
 #define COST_H
 
+#include <math.h>
+
 #include "place.h"
+#include "size.h"
 
 enum cost_routing { ROUTE_BALANCED, ROUTE_LEAST, ROUTE_ROBIN, ROUTE_NEAREST, ROUTE_REROUTE };
 enum cost_kind { COST_LINEAR, COST_SIMPLE };
@@ -57,6 +60,11 @@ cost_hop(uint32_t a, uint32_t b, uint32_t rows)
 	return d < rows - d ? d : rows - d;
 }
 
+/* Picks a copy takes of a batch of so many, where instances are so many. */
+uint32_t cost_capacity(const struct cost_model *m, uint32_t instances, size_t picks);
+/* The row where token k of a batch lives, ORIGIN_AVERAGE as ORIGIN_ROBIN where it tells none. */
+uint16_t cost_origin_of(const struct tokens *t, const struct cost_model *m, uint32_t rows,
+			size_t batch, size_t k);
 /* The instance of each pick of a batch, to[0] for its first pick, or COST_NOWHERE.  origins [tokens of
  * the batch]: used by ROUTE_NEAREST. 0 or TR_ENOMEM. */
 int cost_route(const struct place *p, const struct tokens *t, size_t batch,
@@ -83,6 +91,13 @@ void cost_measure_free(struct cost_measure *x);
 void cost_free(struct cost_result *r);
 double cost_objective(const struct cost_result *r, enum cost_objective o);
 /* Element min(n, ceil(q n)), from 1, of the sorted latencies. */
+static inline size_t
+cost_rank(size_t n, double q)
+{
+	size_t at = (size_t)ceil(q * (double)n);
+
+	return MIN(n, MAX(at, (size_t)1)) - 1;
+}
 double cost_percentile(const struct cost *batch, size_t n, double q);
 
 #endif

@@ -13,10 +13,10 @@ route_far(const struct place *p, const struct cost_model *m, uint32_t dev, uint3
 			   : cost_hop(dev / p->cols, origin, p->rows);
 }
 
-static uint32_t
-capacity_of(const struct place *p, const struct cost_model *m, size_t picks)
+uint32_t
+cost_capacity(const struct cost_model *m, uint32_t instances, size_t picks)
 {
-	double c = m->factor * (double)picks / p->n;
+	double c = m->factor * (double)picks / instances;
 
 	return c < 1 ? 1 : c > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)c;
 }
@@ -66,7 +66,7 @@ reroute_batch(const struct place *p, const struct tokens *t, size_t batch,
 	      const struct cost_model *m, struct route *r, uint32_t *to)
 {
 	size_t from = t->batch[batch], end = t->batch[batch + 1], at = t->first[from], most = 0;
-	uint32_t capacity = capacity_of(p, m, t->first[end] - at);
+	uint32_t capacity = cost_capacity(m, p->n, t->first[end] - at);
 
 	memset(r->used, 0, p->n * sizeof *r->used);
 	memset(r->next, 0, p->experts * sizeof *r->next);
@@ -111,7 +111,7 @@ route_batch(const struct place *p, const struct tokens *t, size_t batch, const s
 		reroute_batch(p, t, batch, m, r, to);
 		return;
 	}
-	capacity = capacity_of(p, m, picks);
+	capacity = cost_capacity(m, p->n, picks);
 	memset(r->used, 0, p->n * sizeof *r->used);
 	if (routing == ROUTE_BALANCED || routing == ROUTE_ROBIN) {
 		fill_batch(p, t->pick + at, picks, routing == ROUTE_ROBIN ? 1 : capacity, r, to);

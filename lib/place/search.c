@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rng.h"
 #include "searchstate.h"
 #include "size.h"
 
@@ -103,7 +102,7 @@ top_make(struct top *t, double (*v)[2], size_t n, int i)
 static double
 objective(struct search *s, const double *latency)
 {
-	size_t n = s->t->nbatch, at;
+	size_t n = s->t->nbatch;
 	double sum = 0;
 
 	if (s->objective == COST_MEAN) {
@@ -121,8 +120,7 @@ objective(struct search *s, const double *latency)
 			s->sorted[k] = s->sorted[k - 1];
 		s->sorted[k] = v;
 	}
-	at = (size_t)ceil((s->objective == COST_P95 ? 0.95 : 0.99) * (double)n);
-	return n ? s->sorted[MIN(n, MAX(at, (size_t)1)) - 1] : 0;
+	return n ? s->sorted[cost_rank(n, s->objective == COST_P95 ? 0.95 : 0.99)] : 0;
 }
 
 static uint16_t
@@ -168,15 +166,8 @@ open_batch(struct search *s, size_t b, uint16_t *origin, uint32_t *inst)
 	size_t nb = t->nbatch;
 	uint32_t *load;
 
-	for (size_t k = from; k < end; k++) {
-		uint32_t o = t->origin[k];
-
-		if (o == PLACE_NONE && s->m.origin == ORIGIN_RANDOM)
-			o = (uint32_t)rng_below(s->m.seed, b, k - from, s->p.rows);
-		else if (o == PLACE_NONE)
-			o = (uint32_t)((k - from) % s->p.rows);
-		origin[k - from] = (uint16_t)o;
-	}
+	for (size_t k = from; k < end; k++)
+		origin[k - from] = cost_origin_of(t, &s->m, s->p.rows, b, k);
 	if (cost_route(&s->p, t, b, &s->m, origin, inst) < 0 ||
 	    !(load = calloc(s->p.n + 1, sizeof *load)))
 		return -1;
