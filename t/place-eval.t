@@ -85,6 +85,14 @@ loads() { # RULE: picks of each device, then rerouted and dropped
 		/^cost/ { r = $10 " " $11 } /^#/ { l = $NF == "over_mean" } !/^#/ && l { printf "%s ", $(NF - 1) } END { print r }'
 }
 is 'rerouted: two on each device, one to another expert' '2 2 2 2 1 0' loads reroute
+# Plain top-k (6.4): [0,2] [0,2] [0,2] [3,0]; token i lives in row i.
+trace-route -k 1 r | trace-route -k 2 -o top
+is 'first: the devices of each token' '1,0,1,0 1,0,1,0 1,0,1,0 1,0,0,1' sh -c \
+	"place-eval --mesh 4x1 --experts 3 --shared 0 --slots 4 --factor 1 --origin round-robin --traffic --routing first -p q4 top -t |
+	awk -F'\t' '/^# / { t = /tokens/ } !/^#/ && t { print \$NF }' | xargs"
+is 'first: room does not matter' '4 0 3 1  ' loads first
+printf '{%s, "capacity_factor": 1.0, "routing_strategy": "first"}' "$system" >first.jsonc
+is 'first, by the file' "$(field cost mean -c s.jsonc --routing first -p p t)" field cost mean -c first.jsonc -p p t
 is 'unlike the copies of its own experts' '2 2 3 1  ' loads least-loaded
 fails 2 'rerouting without logits' 'place-eval -c s.jsonc --routing reroute -p p t' 'needs a column logit'
 

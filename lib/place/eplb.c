@@ -146,25 +146,16 @@ eplb_place(struct place *p, const uint64_t *count, uint32_t groups, uint32_t nod
 {
 	uint32_t devices = p->rows * p->cols, slots = p->n;
 	uint16_t *expert = malloc((slots + 1) * sizeof *expert);
-	uint32_t *copies = calloc(p->experts + 1, sizeof *copies);
 	struct place q;
 	int r = TR_ENOMEM;
 
-	if (expert && copies &&
-	    (r = eplb_plan(count, p->experts, slots, groups, nodes, devices, expert)) == 0) {
-		for (uint32_t i = 0; i < slots; i++)
-			copies[expert[i]]++;
-		r = place_init(&q, p->rows, p->cols, p->experts, copies);
-	}
+	if (expert &&
+	    (r = eplb_plan(count, p->experts, slots, groups, nodes, devices, expert)) == 0)
+		r = place_slots(&q, p->rows, p->cols, p->experts, expert, slots);
 	if (!r) {
-		memset(copies, 0, p->experts * sizeof *copies);
-		for (uint32_t i = 0; i < slots; i++) /* copies of an expert by device */
-			q.dev[q.first[expert[i]] + copies[expert[i]]++] =
-				(uint16_t)(i / (slots / devices));
 		place_free(p);
 		*p = q;
 	}
 	free(expert);
-	free(copies);
 	return r;
 }

@@ -397,6 +397,7 @@ part(struct place *p, const uint64_t *count, uint32_t per_device, uint32_t *used
 			used[a]--;
 			used[d]++;
 			p->dev[i] = (uint16_t)d;
+			place_unslot(p); /* no longer as many on each */
 			return 1;
 		}
 	for (uint32_t j = 0; j < p->n; j++) {
@@ -411,6 +412,12 @@ part(struct place *p, const uint64_t *count, uint32_t per_device, uint32_t *used
 		return 0;
 	p->dev[i] = p->dev[best];
 	p->dev[best] = (uint16_t)a;
+	if (p->slot) {
+		uint16_t s = p->slot[i];
+
+		p->slot[i] = p->slot[best];
+		p->slot[best] = s;
+	}
 	return 1;
 }
 

@@ -44,7 +44,7 @@ struct setup {
 #define SETUP_COST_OPTS(s)                                                                          \
 	{0,                                                                                         \
 	 "routing",                                                                                 \
-	 "balanced-replicas|least-loaded|round-robin|nearest|reroute",                              \
+	 "balanced-replicas|least-loaded|round-robin|nearest|reroute|first",                        \
 	 OPT_WORD,                                                                                  \
 	 &(s).routing,                                                                              \
 	 "which copy a pick goes to",                                                               \

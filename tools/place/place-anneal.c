@@ -310,6 +310,8 @@ main(int argc, char **argv)
 	setup.c.restarts = restarts != TR_NONE ? restarts : setup.c.restarts;
 	seconds = !isnan(seconds) ? seconds : iters || setup.search || kind >= 0 ? 0 : 10;
 	nplace = setup_places(&setup, &t, placement, &place);
+	for (size_t i = 0; i < nplace; i++)
+		place_unslot(&place[i].place);
 	if (place[0].place.rows != setup.c.rows || place[0].place.cols != setup.c.cols)
 		die("a placement on %ux%u, the system is %llux%llu", place[0].place.rows,
 		    place[0].place.cols, (unsigned long long)setup.c.rows,
