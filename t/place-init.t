@@ -44,12 +44,19 @@ weights() { awk -v w="$1" 'BEGIN { n = split(w, c, " "); print "{\"kind\":\"trac
 for v in '90 132 40 61 104 165 39 4 73 56 183 86=5 6 5 7 8 4 3 4 10 9 10 2 0 1 11 1' \
 	'20 107 104 64 19 197 187 157 172 86 16 27=7 10 6 8 6 11 8 9 2 4 5 1 5 0 3 1'; do
 	weights "${v%=*}" | jsonl2trace -o w
-	expert-load w | place-replicate --mesh 8x1 --slots 16 |
+	expert-load -o w.n w
+	place-replicate --mesh 8x1 --slots 16 w.n |
 		place-init -q --mesh 8x1 --slots 16 --strategy eplb --groups 4 --nodes 2 --trace w -o e
 	# two a device: by device, whatever their order
 	is "eplb ${v%%=*}" "$(echo "${v#*=}" | xargs -n 2 | awk '{ print ($1 < $2) ? $0 : $2 " " $1 }' | xargs)" sh -c \
 		"trace-show e | grep -v @ | sort -k2,2n -k1,1n | cut -f 1 | xargs"
 done
+for how in '--groups 3 --nodes 2' '--groups 8 --nodes 2' '--groups 8 --nodes 8'; do
+	same "eplb $how: no even parts, one group" "place-replicate --mesh 8x1 --slots 16 w.n | place-init -q --no-prog --mesh 8x1 --slots 16 --strategy eplb $how --trace w" \
+		'place-replicate --mesh 8x1 --slots 16 w.n | place-init -q --no-prog --mesh 8x1 --slots 16 --strategy eplb --trace w'
+done
+fails 2 'eplb: slots that do not divide' 'place-replicate --mesh 8x1 --slots 15 w.n | place-init --mesh 8x1 --slots 15 --strategy eplb --trace w' 'evenly'
+fails 2 'eplb: devices that do not divide over nodes' 'place-replicate --mesh 6x1 --slots 12 w.n | place-init --mesh 6x1 --slots 12 --strategy eplb --groups 4 --nodes 4 --trace w' 'evenly'
 # the standard trace
 trace-gen --model reference --batches 50 --mesh-rows 16 --experts 256 -k 8 -s 7 -o std
 printf '{"rows": 16, "cols": 8, "experts": 256, "num_shared_experts": 1, "slots": 384, "capacity_factor": 2.0, "layer": 0}' >s.jsonc
