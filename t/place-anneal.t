@@ -84,6 +84,11 @@ for s in 1 2 3 4; do
 	compute -c b.jsonc -p best t && echo
 done >blocks
 is 'blocks alone cool down to the same, whatever the draws' 1 sh -c 'sort -u blocks | wc -l'
+expert-load t | place-replicate --mesh 4x4 --slots 80 | place-init -q --mesh 4x4 --slots 80 --trace t -o own
+for how in '--kind local' '--kind anneal' '--iters 500'; do
+	same "$how: mesh and slots are those of the placement" "place-anneal --no-prog -p own --trace t $how" \
+		"place-anneal --no-prog --mesh 4x4 --slots 80 -p own --trace t $how"
+done
 fails 2 'no start' 'place-anneal -c s.jsonc --trace std' '-p FILE'
 fails 2 'another mesh' 'place-anneal --mesh 4x4 -p start --trace std' 'a placement on 16x8'
 done_testing

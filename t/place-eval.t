@@ -128,4 +128,8 @@ fails 2 'placements on several meshes' "place-conv -q --mesh 2x4 --slots 8 -c s.
 fails 2 'a placement that is none yet' 'expert-load t | place-replicate -c s.jsonc -o r; expert-load t -o n; place-eval -c s.jsonc -p r --count n' 'on no device'
 fails 2 'a factor below 0' 'place-eval -c s.jsonc --factor -5 -p p t' 'factor'
 fails 2 'a row far beyond' 'trace-gen --rows 20 --experts 6 --origin-rows 9 -o far; place-eval -l 0 -c s.jsonc -p p far' 'a row that the mesh'
+printf '{// "trace": "no"\n"trace": "a//b \\"c", %s}' "$system" >n.jsonc
+is 'which trace it reads' 'a//b "c' place-eval -c n.jsonc --trace-name
+is 'the operand beats the file' t place-eval -c n.jsonc --trace-name t
+fails 2 'none' 'place-eval -c s.jsonc --trace-name' 'no trace'
 done_testing
