@@ -83,6 +83,11 @@ fails 2 'a device too far' "echo '{\"0\": [4]}' >d; place-conv --mesh 2x2 --from
 fails 2 'an expert without a copy' "echo '{\"0\": [1], \"1\": []}' >d; place-conv --mesh 2x2 --from placement.json d" 'expert 1 has no copy'
 fails 2 'slots that do not divide' "echo '{\"physical_to_logical_map\": [[0, 1, 2]]}' >d; place-conv --mesh 2x2 --from sglang d" '3 slots do not divide'
 fails 2 'a map that contradicts' "echo '{\"phy2log\": [[0, 1]], \"log2phy\": [[[1], [0]]]}' >d; place-conv --mesh 2x1 --from eplb d" 'does not hold expert 0'
+fails 2 'a slot too far' "echo '{\"phy2log\": [[0, 1]], \"log2phy\": [[[7], [1]]]}' >d; place-conv --mesh 2x1 --from eplb d" 'd:1:[0-9]*: a slot that does not hold expert 0'
+for id in 65535 65537; do
+	fails 2 "sglang: no expert $id" "echo '{\"physical_to_logical_map\": [[0, $id]]}' >d; place-conv --mesh 2x1 --from sglang d" 'd:1:[0-9]*: no expert'
+	fails 2 "trtllm: no expert $id" "printf 'initial_global_assignments:\n  0: [0, $id]\n' >d; place-conv --mesh 2x1 --from trtllm d" 'd:2: .*no number'
+done
 fails 2 'no assignments' "echo 'num_slots: 4' >d; place-conv --mesh 2x1 --from trtllm d" 'no initial_global'
 yaml='num_slots: 4 # of all devices\nlayer_updates_per_iter: 0\nep_size: 2\n# layers\ninitial_global_assignments:\n'
 printf "%b" "---\n$yaml  3: [1, 0, # the first device\n    2, 0]\n  # the last\n  5: [0, 1, 2, 1]\nother:\n  num_slots: 5\n  3: [1]\n" >flow

@@ -61,6 +61,17 @@ while [ $s -le 20 ]; do # copies that are moved apart change slots, or have none
 	s=$((s + 1))
 done
 is 'slots of copies moved apart, 20 seeds' '1 1 ' echo "$moved $free $bad"
+jsonl2trace -o w.n <<'E'
+{"kind":"trace","v":1,"layers":1,"experts":12,"topk":1}
+{"kind":"count","layer":0,"n_tokens":1056,"rows":12,"cols":"n:u64","n":[20,107,104,64,19,197,187,157,172,86,16,27]}
+{"kind":"end","frames":1}
+E
+for how in '--groups 3 --nodes 2' '--groups 8 --nodes 2' '--groups 8 --nodes 8'; do
+	same "eplb $how: no even parts, one group" "place-replicate --mesh 8x1 --slots 16 w.n | place-init -q --no-prog --mesh 8x1 --slots 16 --strategy eplb $how --count w.n" \
+		'place-replicate --mesh 8x1 --slots 16 w.n | place-init -q --no-prog --mesh 8x1 --slots 16 --strategy eplb --count w.n'
+done
+fails 2 'eplb: slots that do not divide' 'place-replicate --mesh 8x1 --slots 15 w.n | place-init --mesh 8x1 --slots 15 --strategy eplb --count w.n' 'evenly'
+fails 2 'eplb: devices that do not divide over nodes' 'place-replicate --mesh 6x1 --slots 12 w.n | place-init --mesh 6x1 --slots 12 --strategy eplb --groups 4 --nodes 4 --count w.n' 'evenly'
 # the standard trace
 trace-gen --model reference --batches 50 --mesh-rows 16 --experts 256 -k 8 -s 7 -o std
 printf '{"rows": 16, "cols": 8, "experts": 256, "num_shared_experts": 1, "slots": 384, "capacity_factor": 2.0, "layer": 0}' >s.jsonc

@@ -51,7 +51,11 @@ step(struct shared *sh, uint32_t i, struct walk *w, uint64_t iters)
 	const struct plan *plan = sh->plan;
 	struct chain *c = &sh->chain[i];
 	struct told told = {sh, i};
-	struct schedule x = {.t0 = w->t0, .t1 = w->t1, .iters = iters};
+	struct schedule x = {.t0 = w->t0,
+			     .t1 = w->t1,
+			     .iters = iters,
+			     .begun = sh->begun,
+			     .seconds = plan->seconds};
 	struct search *s =
 		search_new(&c->p, sh->wide, plan->model, plan->objective, plan->per_device);
 	int r = s ? 0 : TR_ENOMEM, stop = 0;
@@ -67,8 +71,9 @@ step(struct shared *sh, uint32_t i, struct walk *w, uint64_t iters)
 				stop = tell(&told, now, w->done, search_cost(s), w->least);
 			}
 			stop |= plan->seconds > 0 && now >= plan->seconds;
-			r = stop ? 0
-				 : walk_go(w, &x, iters <= 50 * STEP ? MAX(iters / 50, 1) : STEP);
+			if (!stop)
+				r = walk_go(w, &x, iters <= 50 * STEP ? MAX(iters / 50, 1) : STEP);
+			r = MIN(r, 0); /* that time is over is seen above */
 		}
 		tell(&told, search_now() - sh->begun, w->done, w->least, w->least);
 		c->cost = w->least;

@@ -99,8 +99,8 @@ fresh(struct run *run, struct place *p)
 	struct place q;
 	int r = eplb_place(p, run->t->count, 1, 1);
 
-	if (r != TR_EVALUE) /* slots do not divide evenly */
-		return r;
+	if (r != TR_EVALUE) /* else slots do not divide evenly */
+		return r ? r : init_part(p, run->t->count, run->plan->per_device);
 	if (!(copies = calloc(p->experts + 1, sizeof *copies)))
 		return TR_ENOMEM;
 	replicate_minmax(run->t->count, p->experts, 0, 0, p->n, p->rows * p->cols, copies);

@@ -16,7 +16,7 @@
 #include "num.h"
 #include "size.h"
 
-static struct setup setup = {SETUP_NONE};
+static struct setup setup = {SETUP_NONE, .late = 1};
 static const char *placement, *trace, *curve, *checkpoint, *resume, *counts;
 static int kind = -1, keep_copies;
 static uint64_t temper, max_moves = TR_NONE;
@@ -310,12 +310,14 @@ main(int argc, char **argv)
 	setup.c.restarts = restarts != TR_NONE ? restarts : setup.c.restarts;
 	seconds = !isnan(seconds) ? seconds : iters || setup.search || kind >= 0 ? 0 : 10;
 	nplace = setup_places(&setup, &t, placement, &place);
+	setup_as_placed(&setup, place, nplace);
 	for (size_t i = 0; i < nplace; i++)
 		place_unslot(&place[i].place);
 	if (place[0].place.rows != setup.c.rows || place[0].place.cols != setup.c.cols)
 		die("a placement on %ux%u, the system is %llux%llu", place[0].place.rows,
 		    place[0].place.cols, (unsigned long long)setup.c.rows,
 		    (unsigned long long)setup.c.cols);
+	setup_model(&setup, t.seed);
 	if (counts)
 		return even_again(place, nplace);
 	name = setup_trace_name(&setup, trace);
