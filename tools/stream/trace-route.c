@@ -4,7 +4,6 @@
  * batch's layer at once, so their frames are gathered.  router-analysis.md section 6.
  */
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,28 +69,6 @@ static struct rules_work *work; /* of R.experts and R.width */
 
 static struct held *held; /* frames of one batch's layer, of rules that are joint */
 static struct routed out;
-
-_Noreturn static void __attribute__((format(printf, 2, 3)))
-refuse(const struct tr_frame *f, const char *fmt, ...)
-{
-	char text[256];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	tr_fail(t.in, f, TR_EVALUE, "@%s: %s", f->kind, text);
-	tool_fail(&t);
-}
-
-static void
-check(int r)
-{
-	if (r == TR_ENOMEM)
-		die("no memory");
-	if (r < 0)
-		tool_fail(&t);
-}
 
 /* n rows of width numbers. */
 static double *
@@ -247,19 +224,20 @@ prepare(const struct tr_frame *f, uint32_t experts)
 	if (work && R.experts == experts)
 		return;
 	if (said && said != experts)
-		refuse(f, "%u logits of %llu experts", experts, (unsigned long long)said);
+		tool_refuse(&t, f, "%u logits of %llu experts", experts, (unsigned long long)said);
 	if (experts > TR_EXPERTS_MAX)
-		refuse(f, "%u logits are too many", experts);
+		tool_refuse(&t, f, "%u logits are too many", experts);
 	if (R.width > experts)
-		refuse(f, "%u picks are more than the %u experts", R.width, experts);
+		tool_refuse(&t, f, "%u picks are more than the %u experts", R.width, experts);
 	if (R.min_k > R.width)
-		refuse(f, "--min-k %u is more than %u picks", R.min_k, R.width);
+		tool_refuse(&t, f, "--min-k %u is more than %u picks", R.min_k, R.width);
 	if (R.bias && nbias != experts)
-		refuse(f, "--bias has %u numbers, not a number an expert", nbias);
+		tool_refuse(&t, f, "--bias has %u numbers, not a number an expert", nbias);
 	if (R.kind == RULES_GROUP && experts % R.groups)
-		refuse(f, "%u groups do not divide %u experts", R.groups, experts);
+		tool_refuse(&t, f, "%u groups do not divide %u experts", R.groups, experts);
 	if (R.kind == RULES_GROUP && experts / R.groups * R.topk_groups < R.width)
-		refuse(f, "%u picks are more than %u groups have experts", R.width, R.topk_groups);
+		tool_refuse(&t, f, "%u picks are more than %u groups have experts", R.width,
+			    R.topk_groups);
 	R.experts = experts;
 	rules_free(work);
 	if (!(work = rules_new(&R)))
@@ -278,10 +256,10 @@ begin(struct tr_frame *f)
 	if (rules_pvalues(&R))
 		k = max_k ? max_k : s->experts ? MIN(16, s->experts) : 16;
 	if (k == 0)
-		refuse(f, "it says no topk: give -k");
+		tool_refuse(&t, f, "it says no topk: give -k");
 	if (s->experts && k > s->experts)
-		refuse(f, "%llu picks are more than the %llu experts", (unsigned long long)k,
-		       (unsigned long long)s->experts);
+		tool_refuse(&t, f, "%llu picks are more than the %llu experts",
+			    (unsigned long long)k, (unsigned long long)s->experts);
 	R.width = (uint32_t)k;
 	R.min_k = (uint32_t)min_k;
 	rules_free(work);
@@ -296,7 +274,7 @@ begin(struct tr_frame *f)
 	if (r == 0 && (R.renorm || R.kind == RULES_BH || R.score == RULES_AFTER))
 		r = tr_setu(f, "renorm", 1);
 	if (r < 0)
-		refuse(f, "the line grows too long");
+		tool_refuse(&t, f, "the line grows too long");
 }
 
 /* A route frame decoded, work ready for it. */
@@ -306,7 +284,7 @@ open_route(struct tr_frame *f)
 	struct tr_col c;
 
 	tool_col(&t, f, "logit", &c);
-	check(tr_decode(f));
+	tool_check(&t, tr_decode(f));
 	prepare(f, c.width);
 }
 
@@ -317,13 +295,13 @@ logits(struct tr_frame *f, double *to)
 
 	tool_col(&t, f, "logit", &c);
 	if (c.width != R.experts)
-		refuse(f, "%u logits, before it %u", c.width, R.experts);
+		tool_refuse(&t, f, "%u logits, before it %u", c.width, R.experts);
 	if (col_f64(&c, 0, c.rows * c.width, to) < 0)
-		refuse(f, "column logit is no numbers");
+		tool_refuse(&t, f, "column logit is no numbers");
 	for (uint64_t i = 0; i < c.rows * c.width; i++)
 		if (!isfinite(to[i]))
-			refuse(f, "row %llu: logit %u is not finite",
-			       (unsigned long long)(i / c.width), (uint32_t)(i % c.width));
+			tool_refuse(&t, f, "row %llu: logit %u is not finite",
+				    (unsigned long long)(i / c.width), (uint32_t)(i % c.width));
 }
 
 /* p-values of all rows: out of the layer's table, else the frame's own. */
@@ -341,20 +319,20 @@ pvalues(struct tr_frame *f, const double *x)
 		const struct ptable *table = ptables_find(&tables, layer);
 
 		if (!table)
-			refuse(f, "no table for layer %llu in %s", (unsigned long long)layer,
-			       model);
+			tool_refuse(&t, f, "no table for layer %llu in %s",
+				    (unsigned long long)layer, model);
 		ptable_row(table, x, n, p);
 		return p;
 	}
 	if ((r = tr_col(f, "p", &c)) == 0)
-		refuse(f, "no column p, and no tables: give -m");
-	check(r);
+		tool_refuse(&t, f, "no column p, and no tables: give -m");
+	tool_check(&t, r);
 	if (c.width != R.experts || col_f64(&c, 0, n, p) < 0)
-		refuse(f, "column p is not a number an expert");
+		tool_refuse(&t, f, "column p is not a number an expert");
 	for (uint64_t i = 0; i < n; i++)
 		if (!(p[i] >= 0 && p[i] <= 1))
-			refuse(f, "row %llu: p is not from 0 to 1",
-			       (unsigned long long)(i / R.experts));
+			tool_refuse(&t, f, "row %llu: p is not from 0 to 1",
+				    (unsigned long long)(i / R.experts));
 	return p;
 }
 
@@ -376,7 +354,7 @@ put(struct tr_frame *f, const struct rules_row *rows)
 	if (r == TR_ENOMEM)
 		die("no memory");
 	if (r < 0)
-		refuse(f, "the frame grows too large");
+		tool_refuse(&t, f, "the frame grows too large");
 	tool_put(&t, f);
 }
 
@@ -423,8 +401,8 @@ flush(void)
 		first += f->rows;
 	}
 	if ((r = held_order(held, at, &f)) < 0 && r != TR_ENOMEM)
-		refuse(f, "row numbers are none");
-	check(r);
+		tool_refuse(&t, f, "row numbers are none");
+	tool_check(&t, r);
 	for (uint64_t i = 0; i < n; i++) {
 		memcpy(y + i * E, x + at[i] * E, E * sizeof *y);
 		in_order[i] = to[at[i]];
@@ -453,8 +431,8 @@ hold(struct tr_frame *f)
 		flush();
 	open_route(f);
 	if ((r = held_add(held, f)) == 0)
-		refuse(f, "more of a batch that was done: trace-sort first");
-	check(r);
+		tool_refuse(&t, f, "more of a batch that was done: trace-sort first");
+	tool_check(&t, r);
 }
 
 int
