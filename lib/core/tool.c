@@ -1,6 +1,7 @@
 /* What every main does: options, inputs, output, provenance, progress, exit. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -275,6 +276,28 @@ tool_fail(struct tool *t)
 {
 	progress_end(&self.progress);
 	die("%s", tr_errstr(t->in));
+}
+
+void
+tool_check(struct tool *t, int r)
+{
+	if (r == TR_ENOMEM)
+		die("no memory");
+	if (r < 0)
+		tool_fail(t);
+}
+
+void
+tool_refuse(struct tool *t, const struct tr_frame *f, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	tr_fail(t->in, f, TR_EVALUE, "@%s: %s", f->kind, text);
+	tool_fail(t);
 }
 
 void

@@ -84,6 +84,11 @@ void tool_open(struct tool *t, struct tr_frame *trace);
 
 /* Die of an error of the reader, or of a library call on frame f. */
 _Noreturn void tool_fail(struct tool *t);
+/* The same where r is negative; TR_ENOMEM says so. */
+void tool_check(struct tool *t, int r);
+/* Die of what frame f says: "@kind: text", with its number and place. */
+_Noreturn void tool_refuse(struct tool *t, const struct tr_frame *f, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* Die of a failed write to t->sink; without a word if its reader has gone. */
 _Noreturn void tool_broken(struct tool *t);

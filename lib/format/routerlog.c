@@ -386,45 +386,38 @@ null(struct rlog *r)
 	return 1;
 }
 
-/* null is as good as no key. */
+/* A number of a key, an integer n or else x, *n TR_NONE and *x NaN where it is null, which is as
+ * good as no key, or (of x) NaN or Infinity. */
 static int
-count(struct rlog *r, const char *key, uint64_t *n)
+scalar(struct rlog *r, const char *key, uint64_t *n, double *x)
 {
 	const char *q;
 	uint64_t m;
 	int e, digits;
 
-	*n = TR_NONE;
+	if (n)
+		*n = TR_NONE;
+	else
+		*x = NAN;
 	if (blanks(r) < 0)
 		return -1;
 	if (null(r))
 		return 0;
-	if (!(q = scan(r->p, &m, &e, &digits)) || num_u64n(r->p, q, 0, INT64_MAX, n))
-		return fail(r, "%s is no integer", key);
+	if (!n && odd(r->p)) {
+		r->p += odd(r->p);
+		return 0;
+	}
+	q = scan(r->p, &m, &e, &digits);
+	if (!q || (n ? num_u64n(r->p, q, 0, INT64_MAX, n) : num_f64(r->p, q, x)))
+		return fail(r, n ? "%s is no integer" : "%s is no number", key);
 	r->p += q - r->p;
 	return 0;
 }
 
 static int
-real(struct rlog *r, const char *key, double *x)
+count(struct rlog *r, const char *key, uint64_t *n)
 {
-	const char *q;
-	uint64_t m;
-	int e, digits;
-
-	*x = NAN;
-	if (blanks(r) < 0)
-		return -1;
-	if (null(r))
-		return 0;
-	if (odd(r->p)) {
-		r->p += odd(r->p);
-		return 0;
-	}
-	if (!(q = scan(r->p, &m, &e, &digits)) || num_f64(r->p, q, x))
-		return fail(r, "%s is no number", key);
-	r->p += q - r->p;
-	return 0;
+	return scalar(r, key, n, NULL);
 }
 
 static int
@@ -646,7 +639,7 @@ member_of_sample(struct rlog *r, const char *key)
 	}
 	return IS("sample_id")    ? count(r, key, &r->sample_id)
 	       : IS("num_tokens") ? count(r, key, &r->num_tokens)
-	       : IS("loss")       ? real(r, key, &r->loss)
+	       : IS("loss")       ? scalar(r, key, NULL, &r->loss)
 				  : skip(r, 0);
 }
 

@@ -35,6 +35,7 @@ static struct tool t = {.name = "logit-hist",
 			.opts = opts,
 			.flags = TOOL_RESULT | TOOL_FOLD | TOOL_FORCE};
 
+/* Rows are not lib/density/collect's: with --range none are held, and else f32 is half as much. */
 static struct layer {
 	uint64_t layer;
 	uint32_t width;

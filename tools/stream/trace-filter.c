@@ -55,22 +55,6 @@ static uint32_t *idx;
 static size_t capidx;
 static struct rows_buf buf;
 
-_Noreturn static void
-refuse(const struct tr_frame *f, const char *what, uint64_t n)
-{
-	tr_fail(t.in, f, TR_EVALUE, "@%s: %s (%llu)", f->kind, what, (unsigned long long)n);
-	tool_fail(&t);
-}
-
-static void
-check(int r)
-{
-	if (r == TR_ENOMEM)
-		die("no memory");
-	if (r < 0)
-		tool_fail(&t);
-}
-
 /* @trace: layers and map say what is left. */
 static void
 begin(struct tr_frame *f)
@@ -97,7 +81,8 @@ begin(struct tr_frame *f)
 	}
 	nlayers += tr_list_count(&map);
 	if (tr_list_count(&map) != s->layers && tr_set_layers(f, &map) < 0)
-		refuse(f, "map grows too long", tr_list_count(&map));
+		tool_refuse(&t, f, "map grows too long (%llu)",
+			    (unsigned long long)tr_list_count(&map));
 	tr_list_free(&map);
 }
 
@@ -111,7 +96,8 @@ seq_wanted(const struct tr_frame *f, uint64_t batch, uint64_t seq)
 	if (wanted >= 0)
 		return wanted;
 	if (section_wanted < 0)
-		refuse(f, "no @seq before it tells the data set of sequence", seq);
+		tool_refuse(&t, f, "no @seq before it tells the data set of sequence (%llu)",
+			    (unsigned long long)seq);
 	return section_wanted;
 }
 
@@ -127,7 +113,7 @@ take_seq(struct tr_frame *f)
 
 		if (tr_text(f, "dataset", name, sizeof name) > 0)
 			wanted = !strcmp(name, dataset);
-		check(told_put_seq(told, batch, seq, wanted > 0));
+		tool_check(&t, told_put_seq(told, batch, seq, wanted > 0));
 		return wanted > 0 && tr_list_has(&seqs, seq);
 	}
 	return seq_wanted(f, batch, seq);
@@ -139,8 +125,8 @@ open_value(const struct tr_frame *f, const char *name, struct value *v)
 	int r = value_open(v, f, name);
 
 	if (r == TR_ECOLS || r == TR_EVALUE)
-		refuse(f, "a column that is asked for is not unsigned", 0);
-	check(r);
+		tool_refuse(&t, f, "a column that is asked for is not unsigned (0)");
+	tool_check(&t, r);
 	if (r == 0)
 		tool_key(&t, f, name); /* says that it is missing */
 }
@@ -173,8 +159,8 @@ choose(struct tr_frame *f)
 	int e = rows_open(&r, f);
 
 	if (e == TR_ECOLS || e == TR_EVALUE)
-		refuse(f, "row numbers are none", 0);
-	check(e);
+		tool_refuse(&t, f, "row numbers are none (0)");
+	tool_check(&t, e);
 	if (f->rows > capidx) {
 		free(idx);
 		idx = xmalloc(f->rows * sizeof *idx);
@@ -183,7 +169,7 @@ choose(struct tr_frame *f)
 	if (ask && by_batch && !tok)
 		told_pass(told, batch);
 	if (ask)
-		check(told_batch(told, batch, tok ? f->rows : 0));
+		tool_check(&t, told_batch(told, batch, tok ? f->rows : 0));
 	if (tok && ask) {
 		if (positions.n)
 			open_value(f, "pos", &pos);
@@ -206,7 +192,8 @@ choose(struct tr_frame *f)
 			told_put_row(told, row, w);
 			keep &= w;
 		} else if (ask && keep && (keep = told_row(told, row)) < 0) {
-			refuse(f, "no @tok before it has this row", row);
+			tool_refuse(&t, f, "no @tok before it has this row (%llu)",
+				    (unsigned long long)row);
 		}
 		if (keep && !tok && (any.n || all.n))
 			keep = load_picked(&ids, i, &any, &all);
@@ -236,9 +223,9 @@ drop_columns(struct tr_frame *f)
 			die("--drop row: the other columns mean nothing without it");
 		if (tr_col(f, name, &c) == 0)
 			continue;
-		check(tr_decode(f));
+		tool_check(&t, tr_decode(f));
 		if (f->ncols == 1)
-			refuse(f, "--drop leaves no column", 0);
+			tool_refuse(&t, f, "--drop leaves no column (0)");
 		tr_dropcol(f, name);
 	}
 }
@@ -263,7 +250,7 @@ put_table(struct tr_frame *f)
 		if (n == 0)
 			return;
 		if (n < f->rows) {
-			check(rows_take(&g, f, idx, n, &buf));
+			tool_check(&t, rows_take(&g, f, idx, n, &buf));
 			tool_put(&t, &g);
 			return;
 		}
