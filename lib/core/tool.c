@@ -315,6 +315,26 @@ tool_next(struct tool *t, struct tr_frame *f)
 	}
 }
 
+int
+tool_named(const struct tr_frame *f, const char *name)
+{
+	char val[TR_HEADER_MAX];
+
+	return !name || !strcmp(f->kind, name) ||
+	       (tr_text(f, "name", val, sizeof val) > 0 && !strcmp(val, name));
+}
+
+void
+tool_layers(const struct tr_list *want, const struct tr_list *seen)
+{
+	uint64_t l;
+
+	for (uint64_t i = 0; (l = tr_list_at(want, i)) != TR_NONE; i++)
+		if (!seen->n || !tr_list_has(seen, l))
+			die("--layer: no records of layer %llu in the input",
+			    (unsigned long long)l);
+}
+
 /* What went wrong in writing a frame: the disk, its payload, or we. */
 static void
 check_put(struct tool *t, const struct tr_frame *f, int r)

@@ -76,6 +76,16 @@ sum_at(const struct sum *s, size_t i)
 }
 
 int
+sum_layers(const struct sum *s, struct tr_list *to)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < s->n && r == 0; i++)
+		r = tr_list_add(to, tr_get(s->entry[i].f, "layer", 0));
+	return r;
+}
+
+int
 sum_addable(const struct tr_frame *f)
 {
 	static const char *const rows[] = {"text", "seq",   "tok",   "route",

@@ -10,7 +10,7 @@
 #include "../../lib/stats/summary.h"
 #include "tool.h"
 
-static struct tr_list layers;
+static struct tr_list layers, seen;
 static int kept, by_batch, count_only, summary;
 
 static const struct opt opts[] = {
@@ -53,7 +53,8 @@ add_summary(struct tool *t, struct summary *s, struct tr_frame *f)
 	struct tr_ids ids;
 
 	tool_ids(t, f, &ids);
-	if (summary_add(s, f, &ids, tool_section(t)->experts) < 0)
+	if (summary_add(s, f, &ids, tool_section(t)->experts) < 0 ||
+	    tr_list_add(&seen, tr_get(f, "layer", 0)) < 0)
 		die("no memory");
 }
 
@@ -95,12 +96,13 @@ main(int argc, char **argv)
 		else if (!strcmp(f.kind, "count") && sum_add(sum, &f) < 0)
 			die("%s", sum_errstr(sum));
 	}
+	if (sum_layers(sum, &seen) < 0)
+		die("no memory");
+	tool_layers(&layers, &seen);
 	if (summary) {
 		put_summary(&t, s);
 		return tool_end(&t);
 	}
-	if (layers.n && !sum_count(sum))
-		die("none of these layers is in the input");
 	sum_sort(sum);
 	for (size_t i = 0; i < sum_count(sum); i++)
 		tool_put(&t, sum_at(sum, i));
