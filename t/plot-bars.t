@@ -21,6 +21,9 @@ printf '%s\n' '@trace v=1 layers=1 experts=4 topk=2' '@hist layer=0 of=logit lo=
 printf '\1\2\3\4\n@end frames=1\n' >>h
 is 'bins stand where they are' '-0.75 1 -0.25 2 0.25 3 0.75 4' sh -c "plot-bars --script h | sed -n '/<< EOD/,/^EOD/p' | grep -v EOD | paste -sd' '"
 is 'and say of what' "set xlabel 'logit' noenhanced offset 0,0.5" sh -c 'plot-bars --script h | grep xlabel'
+{ topk-stats -k 1 a; cat load; } >several
+same '--frame: one kind of several' 'plot-bars --frame count --script several' 'plot-bars --script load'
+fails 2 '--frame: none of it' 'plot-bars --frame topk --script load' 'no frames of topk'
 fails 2 'nothing' 'plot-bars --script a' 'nothing to draw'
 fails 2 'a matrix' 'coact a | plot-bars --script' 'plot-heat draws it'
 done_testing

@@ -10,6 +10,9 @@ is 'cells are the counts' "$(coact -l 1 a | trace-show | grep -v @ | tr , ' ')" 
 plot-heat -l 1 --script co >p
 is 'the diagonal is left out unasked' 8 sh -c 'grep "^[0-9?]" p | grep -o "?" | wc -l'
 plot-heat --script load >p
+{ coact --norm pmi a; coact --norm jaccard a; } >several
+same '--frame: one table of several' 'plot-heat --frame coact-pmi --script several' 'coact --norm pmi a | plot-heat --script'
+fails 2 '--frame: none of it' 'plot-heat --frame coact-pmi --script load' 'no frames of coact-pmi'
 is 'a line a layer' 3 sh -c "sed -n '/<< EOD/,/^EOD/p' p | grep -vc EOD"
 awk -F'\t' '$1 == 2 && $3 == 5 { print 100 * $4 / $2 }' <<-EOF >want
 	$(expert-load -t a)

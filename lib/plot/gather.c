@@ -28,7 +28,6 @@ wanted(const struct gather *g, const struct tr_frame *f)
 {
 	static const char *const not [] = {"trace", "prog", "index", "end"};
 	static const char *const raw[] = {"route", "tok", "place"}; /* unasked, no results */
-	char name[64] = "";
 
 	if (!f->has_rows || tr_get(f, "derived", 0) == 1)
 		return 0;
@@ -40,8 +39,7 @@ wanted(const struct gather *g, const struct tr_frame *f)
 			return 0;
 	if (g->layers.n && !tr_list_has(&g->layers, tr_get(f, "layer", TR_NONE)))
 		return 0;
-	tr_text(f, "name", name, sizeof name);
-	return !g->frame || !strcmp(f->kind, g->frame) || !strcmp(name, g->frame);
+	return tool_named(f, g->frame);
 }
 
 /* The last column of one number a row that has no other part to play. */
