@@ -23,6 +23,9 @@ is 'bins stand where they are' '-0.75 1 -0.25 2 0.25 3 0.75 4' sh -c "plot-bars 
 is 'and say of what' "set xlabel 'logit' noenhanced offset 0,0.5" sh -c 'plot-bars --script h | grep xlabel'
 { topk-stats -k 1 a; cat load; } >several
 same '--frame: one kind of several' 'plot-bars --frame count --script several' 'plot-bars --script load'
+printf '@trace v=1 layers=1 experts=4 topk=2\n@table name=t rows=2 cols=s:s8,v:u8 bytes=66\nab%062d\0\1\n@end frames=1\n' 0 >text
+fails 2 'a column of text' 'plot-bars --col s --script text' '@table: column s is no numbers'
+fails 2 'a column that is not there' 'plot-bars --col no --script text' '@table has no column no, it has s, v'
 fails 2 '--frame: none of it' 'plot-bars --frame topk --script load' 'no frames of topk'
 fails 2 'nothing' 'plot-bars --script a' 'nothing to draw'
 fails 2 'a matrix' 'coact a | plot-bars --script' 'plot-heat draws it'

@@ -5,6 +5,7 @@
 
 #include "gather.h"
 #include "num.h"
+#include "picture.h"
 #include "size.h"
 
 enum { CURVES_MAX = 20000 };
@@ -59,20 +60,13 @@ last_column(const struct gather *g, struct tr_frame *f)
 static int
 has(struct gather *g, const struct tr_frame *f, const char *name)
 {
-	size_t n;
-
 	if (!name || tr_get(f, name, TR_NONE) != TR_NONE)
 		return 1;
 	for (int i = 0; i < f->ncols; i++)
 		if (!strcmp(f->cols[i].name, name))
 			return 1;
-	if (*g->missing)
-		return 0;
-	n = (size_t)snprintf(g->missing, sizeof g->missing, "@%s has no column %.64s, it has",
-			     f->kind, name);
-	for (int i = 0; i < f->ncols && n < sizeof g->missing; i++)
-		n += (size_t)snprintf(g->missing + n, sizeof g->missing - n, "%s %s", i ? "," : "",
-				      f->cols[i].name);
+	if (!*g->missing)
+		picture_columns(f, name, g->missing, sizeof g->missing);
 	return 0;
 }
 

@@ -155,8 +155,7 @@ main(int argc, char **argv)
 	sum_sort(sum);
 	for (size_t i = 0; i < sum_count(sum); i++) {
 		f = *sum_at(sum, i);
-		if ((r = series_read(&s, &f, column, raw)) < 0)
-			die("no memory");
+		r = picture_series(&pic, &s, &f, column, raw);
 		if (r && s.matrix && !s.width)
 			die("@%s is a matrix: plot-heat draws it", f.kind);
 		if (r && s.rows && s.columns)
@@ -167,7 +166,7 @@ main(int argc, char **argv)
 		die("nothing to draw: no frames of %s%s", frame,
 		    layers.n ? " of these layers" : "");
 	if (!npanel)
-		die("nothing to draw: it draws what expert-load and topk-stats write");
+		picture_nothing(&pic, "it draws what expert-load and topk-stats write");
 	draw();
 	sum_free(sum);
 	return tool_end(&t);

@@ -127,8 +127,7 @@ main(int argc, char **argv)
 	sum_sort(sum);
 	for (size_t i = 0; i < sum_count(sum); i++) {
 		f = *sum_at(sum, i);
-		if ((r = series_read(&s, &f, column, raw)) < 0)
-			die("no memory");
+		r = picture_series(&pic, &s, &f, column, raw);
 		if (r && s.rows && s.columns)
 			add(&s);
 		series_free(&s);
@@ -137,7 +136,7 @@ main(int argc, char **argv)
 		die("nothing to draw: no frames of %s%s", frame,
 		    layers.n ? " of these layers" : "");
 	if (!npanel)
-		die("nothing to draw: it draws what coact, expert-load and topk-stats write");
+		picture_nothing(&pic, "it draws what coact, expert-load and topk-stats write");
 	draw();
 	sum_free(sum);
 	return tool_end(&t);
