@@ -33,6 +33,6 @@ if [ -d "$DATA/flame-moe-290m" ]; then
 else
 	skip_one 'no shipped histograms here'
 fi
-fails 2 'layers that are not there' 'trace-gen --rows 9 | topk-stats -k 1 -l 9' 'no records of layer 9 '
-fails 2 'one of them is not there' 'trace-gen --rows 9 | topk-stats -k 1 -l 0,9' 'no records of layer 9 '
+fails 2 'layers that are not there' 'trace-gen --rows 9 | topk-stats -k 1 -l 9' 'no records for layer 9 '
+fails 2 'one of them is not there' 'trace-gen --rows 9 | topk-stats -k 1 -l 0,9' 'no records for layer 9 '
 done_testing

@@ -331,7 +331,7 @@ tool_layers(const struct tr_list *want, const struct tr_list *seen)
 
 	for (uint64_t i = 0; (l = tr_list_at(want, i)) != TR_NONE; i++)
 		if (!seen->n || !tr_list_has(seen, l))
-			die("--layer: no records of layer %llu in the input",
+			die("--layer: no records for layer %llu in the input",
 			    (unsigned long long)l);
 }
 
