@@ -117,7 +117,7 @@ npzcount_put(struct npzsect *s, const struct npzfile *f, uint64_t k)
 			a = matrix(s, f, &l);
 		break;
 	default:
-		fail(s, f, "%s", *l.err ? l.err : "no NPZ or NPY file");
+		fail(s, f, "%s", *l.err ? l.err : "no NPZ or NPY file: pt2trace reads it");
 	}
 	if (a)
 		r = begin(s, f, a, k);

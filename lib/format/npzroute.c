@@ -232,7 +232,7 @@ npzroute_open(struct npzroute *r, const unsigned char *p, size_t n, const struct
 	case ARRAY_UNKNOWN:
 		return -1;
 	default:
-		return array_err(&r->l, "no NPZ or NPY file");
+		return array_err(&r->l, "no NPZ or NPY file: pt2trace reads it");
 	}
 	for (int i = 0; i < 2; i++) {
 		const struct array *a = r->tok[i] = array_find(&r->l, names[i]);

@@ -457,7 +457,8 @@ convert(int fd)
 	if (rc < 0)
 		die("%s:%s", file, r->err);
 	if (!r->samples)
-		die("%s: no \"samples\": not a log of router logits", file);
+		die("%s: no \"samples\": not a log of router logits (jsonl2trace reads JSON Lines)",
+		    file);
 	if (sink_close(spool) < 0)
 		die("$TMPDIR:");
 	if (experts && r->num_experts != TR_NONE && r->num_experts != experts && !t.quiet)
