@@ -6,6 +6,13 @@ expert-load -o load a
 bars() { plot-bars --script "$@" | sed -n '/<< EOD/,/^EOD/p' | grep -v EOD; }
 gold plot-bars.gp 'plot-bars -l 0,2 --sort --script load'
 is '--top' 2 sh -c "plot-bars -l 1 --top 2 --script load | sed -n '/<< EOD/,/^EOD/p' | grep -vc EOD"
+is 'the mean is named' 3 sh -c "plot-bars --script load | grep -c '^set label 1 .mean. '"
+is 'but not above the picture' 0 sh -c "plot-bars --max 1 --script load | grep -c '^set label 1 '"
+step() { # between two names of experts, in bars
+	trace-gen --layers 1 --rows 2000 --experts "$1" -k 2 | expert-load | plot-bars --size 400x300 --top 40 --script |
+		sed -n "s/^set xtics ('[0-9]*' 0, '[0-9]*' \([0-9]*\).*/\1/p"
+}
+is 'longer names stand farther apart' '4 8' sh -c "echo $(step 90) $(step 2000)"
 is '--cdf ends at all' '7 100' sh -c "plot-bars -l 1 --cdf --script load | sed -n '/<< EOD/,/^EOD/p' | grep -v EOD | tail -n 1"
 s=1
 bad=
