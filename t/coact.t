@@ -22,6 +22,7 @@ is 'on a terminal six digits do' 'coact-jaccard  0      0    1,0.333333,1' \
 printf '@trace v=1 layers=1 experts=3 topk=3\n@note a=1234567.25 b=0.12345678901 c=12345678 d=1.2.3.4.5.6\n@end frames=1\n' >keys
 is 'keys, too' '1234567  0.123457  12345678  1.2.3.4.5.6' sh -c 'TRACE_FAKE_TTY=1 trace-filter -t keys | sed -n 2p'
 is 'but not in a file' '1234567.25 0.12345678901 12345678 1.2.3.4.5.6' sh -c 'trace-filter -t keys | sed -n 2p | xargs'
+fails 2 'no routing' 'expert-load a | coact' 'only @count frames: give it the trace'
 fails 2 'a norm is no sum' 'coact --norm pmi a | trace-sum' 'table'
 fails 2 'ids missing' "printf '@trace v=1 layers=1 experts=3 topk=1\n@route layer=0 rows=1 cols=w:f16:1 bytes=2\n\0\0\n@end frames=1\n' | coact" 'no column ids'
 fails 2 'layers that are not there' 'trace-gen --rows 9 | coact -l 9' 'no records for layer 9 '

@@ -26,6 +26,7 @@ static struct {
 	uint64_t jobs, max_bytes, lost;
 	const char *zstd;
 	int help, version, debug, head_done, wrote;
+	char other[TR_NAME_MAX]; /* the first kind of table that is no trace's */
 } self;
 
 int
@@ -303,6 +304,9 @@ tool_next(struct tool *t, struct tr_frame *f)
 			warn("frame %llu at byte %llu: @%s %llu bytes",
 			     (unsigned long long)f->number, (unsigned long long)f->offset, f->kind,
 			     (unsigned long long)f->bytes);
+		if (!*self.other && f->has_rows && strcmp(f->kind, "route") &&
+		    strcmp(f->kind, "tok"))
+			snprintf(self.other, sizeof self.other, "%s", f->kind);
 		if (!t->head)
 			return 1;
 		r = tr_head_add(t->head, f, t->force);
@@ -329,6 +333,8 @@ tool_layers(const struct tr_list *want, const struct tr_list *seen)
 {
 	uint64_t l;
 
+	if (!want->n && !seen->n && *self.other)
+		die("no routing in the input, only @%s frames: give it the trace", self.other);
 	for (uint64_t i = 0; (l = tr_list_at(want, i)) != TR_NONE; i++)
 		if (!seen->n || !tr_list_has(seen, l))
 			die("--layer: no records for layer %llu in the input",
@@ -379,7 +385,8 @@ tool_col(struct tool *t, const struct tr_frame *f, const char *name, struct tr_c
 	int r = tr_col(f, name, c);
 
 	if (r == 0)
-		tr_fail(t->in, f, TR_ECOLS, "@%s has no column %s", f->kind, name);
+		tr_fail(t->in, f, TR_ECOLS, "@%s has no column %s%s", f->kind, name,
+			strcmp(name, "logit") ? "" : ": log2trace and pt2trace --logits write it");
 	if (r <= 0)
 		tool_fail(t);
 }

@@ -78,7 +78,8 @@ int tool_next(struct tool *t, struct tr_frame *f);
 
 /* What --frame NAME asks for: frames of that kind, or whose name key it is; NULL: all. */
 int tool_named(const struct tr_frame *f, const char *name);
-/* Die where a layer that -l names is none of those seen. */
+/* Die where a layer that -l names is none of those seen; and where none is, but
+ * tables of another kind came. */
 void tool_layers(const struct tr_list *want, const struct tr_list *seen);
 
 /* Put a frame, dying if that fails.  Under TOOL_FOLD the folded head goes first. */

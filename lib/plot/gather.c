@@ -234,10 +234,13 @@ void
 gather_end(struct gather *g)
 {
 	if (!g->nseen && g->frame)
-		die("nothing to draw: no frames of %s%s", g->frame,
-		    g->layers.n ? " of these layers" : "");
+		die("nothing to draw: no frames of %s%s%s", g->frame,
+		    g->layers.n ? " of these layers" : "",
+		    strcmp(g->frame, "cost") ? "" : " (place-eval writes them)");
 	if (!g->nseen)
-		die("nothing to draw: no result frames%s", g->layers.n ? " of these layers" : "");
+		die("nothing to draw: no result frames%s",
+		    g->layers.n ? " of these layers"
+				: ": expert-load, topk-stats and place-eval write some");
 	if (!g->n && *g->missing)
 		die("%s", g->missing);
 	if (!g->n)

@@ -293,8 +293,9 @@ check(struct sum *s, const struct tr_frame *f)
 	uint64_t n;
 
 	if (!sum_addable(f)) {
-		snprintf(s->err, sizeof s->err, "@%s is no sum: it has no counters to add",
-			 f->kind);
+		snprintf(s->err, sizeof s->err, "@%s is no sum: it has no counters to add%s",
+			 f->kind,
+			 strcmp(f->kind, "route") ? "" : " (expert-load, coact, topk-stats count)");
 		return TR_EVALUE;
 	}
 	for (int i = 0; i < f->nkeys; i++)
