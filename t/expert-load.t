@@ -19,7 +19,10 @@ while [ $s -le 20 ]; do
 done
 is 'by batch' 6 sh -c "expert-load --by-batch a | grep -ac '^@count'"
 fails 2 'a result of another kind has no rows' 'topk-stats a | head -c 500 | expert-load' 'cut off'
-fails 2 'layers that are not there' 'trace-gen --rows 9 | expert-load -l 9' 'none of these layers'
+fails 2 'layers that are not there' 'trace-gen --rows 9 | expert-load -l 9' 'no records for layer 9 '
+fails 2 'of a summary, too' 'trace-gen --rows 9 | expert-load --summary -l 0,9' 'no records for layer 9 '
+fails 2 'no routing' 'trace-gen --rows 9 | coact | expert-load' 'only @coact frames: give it the trace'
+fails 2 'one of them is not there' 'trace-gen --rows 9 | expert-load -l 0,9' 'no records for layer 9 '
 cat >t.jsonl <<'E'
 {"layer": 0, "batch_id": 0, "topk_experts": [[0, 1], [0, 2], [0, 3], [1, 0], [4, 5], [0, 5]]}
 {"layer": 0, "batch_id": 1, "topk_experts": [[0, 1], [2, 3], [1, 4], [0, 5]]}

@@ -76,6 +76,12 @@ void tool_spool(struct spool *s, const char *file);
  * are folded away and only content is handed out. */
 int tool_next(struct tool *t, struct tr_frame *f);
 
+/* What --frame NAME asks for: frames of that kind, or whose name key it is; NULL: all. */
+int tool_named(const struct tr_frame *f, const char *name);
+/* Die where a layer that -l names is none of those seen; and where none is, but
+ * tables of another kind came. */
+void tool_layers(const struct tr_list *want, const struct tr_list *seen);
+
 /* Put a frame, dying if that fails.  Under TOOL_FOLD the folded head goes first. */
 void tool_put(struct tool *t, const struct tr_frame *f);
 

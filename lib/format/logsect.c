@@ -359,7 +359,10 @@ logsect_read(struct logsect *s, int fd)
 	if (rc)
 		return rc;
 	if (!s->r->samples)
-		return fail(s, "%s: no \"samples\": not a log of router logits", s->file);
+		return fail(s,
+			    "%s: no \"samples\": not a log of router logits (jsonl2trace reads "
+			    "JSON Lines)",
+			    s->file);
 	rc = sink_close(s->spool);
 	s->spool = NULL;
 	if (rc < 0)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "json.h"
+#include "kind.h"
 #include "moetrace.h"
 #include "num.h"
 #include "routerlog.h"
@@ -144,13 +145,19 @@ blanks(struct rlog *r)
 static int
 expect(struct rlog *r, char c)
 {
+	const char *told;
+
 	if (blanks(r) < 0)
 		return -1;
-	if (*r->p != c)
-		return r->p == r->end ? fail(r, "the log is cut short")
-				      : fail(r, "'%c' expected", c);
-	r->p++;
-	return 0;
+	if (*r->p == c) {
+		r->p++;
+		return 0;
+	}
+	if (r->p == r->end)
+		return fail(r, "the log is cut short");
+	if (!r->base && r->p == r->buf && (told = kind_told(r->p, (size_t)(r->end - r->p))))
+		return fail(r, "no JSON but %s", told);
+	return fail(r, "'%c' expected", c);
 }
 
 /* Behind an element: 1 if there is one more, 0 behind the closing bracket. */
@@ -683,7 +690,8 @@ step(struct rlog *r)
 			return member_of_log(r, key) < 0 ? -1 : RLOG_STEP;
 		r->place = DONE;
 		if (!rc && blanks(r) == 0 && r->p != r->end)
-			return fail(r, "text after the log");
+			return fail(r, r->samples ? "text after the log"
+						  : "no log but JSON Lines: jsonl2trace reads it");
 		return *r->err ? -1 : RLOG_STEP;
 	case SAMPLES:
 		if ((rc = first ? any(r, ']') : more(r, ']')) < 0)

@@ -201,8 +201,10 @@ main(int argc, char **argv)
 		if (!strcmp(f.kind, "route") && tr_list_has(&layers, tr_get(&f, "layer", 0)))
 			take(&f);
 	if (!nlayer)
-		die("no %s%s: a column of route frames", of == WSUM ? "weights" : "logits",
-		    layers.n ? " of those layers" : "");
+		die("no %s%s", of == WSUM ? "weights" : "logits",
+		    layers.n     ? " of those layers"
+		    : of == WSUM ? ""
+				 : ": log2trace and pt2trace --logits write them");
 	if (lo != lo)
 		span();
 	qsort(layer, nlayer, sizeof *layer, by_layer);

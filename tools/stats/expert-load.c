@@ -11,7 +11,7 @@
 #include "../../lib/stats/summary.h"
 #include "tool.h"
 
-static struct tr_list layers;
+static struct tr_list layers, seen;
 static int kept, by_batch, count_only, summary, json;
 static uint64_t slots, shared_id = TR_NONE, shared_copies = TR_NONE;
 static struct split split;
@@ -62,7 +62,8 @@ add_summary(struct tool *t, struct summary *s, struct tr_frame *f)
 	struct tr_ids ids;
 
 	tool_ids(t, f, &ids);
-	if (summary_add(s, f, &ids, tool_section(t)->experts) < 0)
+	if (summary_add(s, f, &ids, tool_section(t)->experts) < 0 ||
+	    tr_list_add(&seen, tr_get(f, "layer", 0)) < 0)
 		die("no memory");
 }
 
@@ -191,12 +192,13 @@ main(int argc, char **argv)
 	}
 	if (shared_id != TR_NONE && shared_id >= tool_section(&t)->experts)
 		die("--shared-id: no expert %llu", (unsigned long long)shared_id);
+	if (sum_layers(sum, &seen) < 0)
+		die("no memory");
+	tool_layers(&layers, &seen);
 	if (summary) {
 		put_summary(&t, s);
 		return tool_end(&t);
 	}
-	if (layers.n && !sum_count(sum))
-		die("none of these layers is in the input");
 	sum_sort(sum);
 	if (slots)
 		put_split(&t, sum);

@@ -17,7 +17,7 @@
 #define NOT_ASKED 2e300 /* no probability that could be given */
 
 static struct tr_list layers, batches, rows, positions, seqs, any, all;
-static const char *dataset, *drop;
+static const char *dataset, *drop, *frame;
 static int phase = -1;
 static uint64_t every = 1, head = TR_NONE;
 static double sample = NOT_ASKED;
@@ -35,6 +35,7 @@ static struct opt opts[] = {
 	{0, "every", "N", OPT_U64, &every, "rows whose number N divides", 1, 0},
 	{0, "head", "N", OPT_U64, &head, "the first N rows of each batch", 0, 0},
 	{0, "sample", "P", OPT_F64, &sample, "rows drawn with probability P", 0, 0},
+	{0, "frame", "NAME", OPT_STR, &frame, "tables of that name, frames of that kind", 0, 0},
 	{0, "drop", "NAMES", OPT_STR, &drop, "leave these columns out", 0, 0},
 	{0},
 };
@@ -50,6 +51,7 @@ static struct tool t = {
 static struct told *told; /* which sequences are of the data set, which rows are wanted */
 static int section_wanted, by_batch;
 
+static uint64_t nnamed;  /* frames written that --frame asks for */
 static uint64_t nlayers; /* selected layers that occur in any section */
 static uint32_t *idx;
 static size_t capidx;
@@ -237,6 +239,20 @@ by_rows(const struct tr_frame *f)
 	       (f->kind[0] == 'r' && (any.n || all.n));
 }
 
+/* Write f, unless --frame asks for others. */
+static void
+put(const struct tr_frame *f)
+{
+	static const char *const framing[] = {"trace", "prog", "index", "end"};
+	int wanted = tool_named(f, frame);
+
+	nnamed += (uint64_t)wanted;
+	for (size_t i = 0; i < LEN(framing); i++)
+		wanted |= !strcmp(f->kind, framing[i]);
+	if (wanted)
+		tool_put(&t, f);
+}
+
 static void
 put_table(struct tr_frame *f)
 {
@@ -251,11 +267,11 @@ put_table(struct tr_frame *f)
 			return;
 		if (n < f->rows) {
 			tool_check(&t, rows_take(&g, f, idx, n, &buf));
-			tool_put(&t, &g);
+			put(&g);
 			return;
 		}
 	}
-	tool_put(&t, f);
+	put(f);
 }
 
 int
@@ -285,9 +301,11 @@ main(int argc, char **argv)
 		if (tok || route)
 			put_table(&f);
 		else
-			tool_put(&t, &f);
+			put(&f);
 	}
 	if (layers.n && !nlayers)
 		die("none of these layers is in the input");
+	if (!nnamed)
+		die("no frames of %s in the input", frame);
 	return tool_end(&t);
 }
