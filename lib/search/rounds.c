@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "eplb.h"
-#include "init.h"
+#include "../place/eplb.h"
+#include "../place/init.h"
+#include "../place/replicate.h"
 #include "num.h"
 #include "plan.h"
 #include "pool.h"
-#include "replicate.h"
 #include "rng.h"
 #include "size.h"
 
