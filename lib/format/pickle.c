@@ -528,7 +528,7 @@ pickle_run(struct ctx *c, const unsigned char *p, size_t n, size_t *used)
 	m->n = n;
 	if (n < 2 || p[0] != 0x80) {
 		pk_fail(m, "not a pickle of protocol 2 to 5%s%s", kind_told(p, n) ? " but " : "",
-		     kind_told(p, n) ? kind_told(p, n) : "");
+			kind_told(p, n) ? kind_told(p, n) : "");
 		goto bad;
 	}
 	if (p[1] < 2 || p[1] > 5) {

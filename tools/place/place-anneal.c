@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../lib/place/setup.h"
 #include "../../lib/search/again.h"
 #include "../../lib/search/costcurve.h"
-#include "../../lib/place/setup.h"
 #include "../../lib/search/store.h"
 #include "num.h"
 #include "size.h"
