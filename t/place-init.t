@@ -70,7 +70,6 @@ for how in '--groups 3 --nodes 2' '--groups 8 --nodes 2' '--groups 8 --nodes 8';
 	same "eplb $how: no even parts, one group" "place-replicate --mesh 8x1 --slots 16 w.n | place-init -q --no-prog --mesh 8x1 --slots 16 --strategy eplb $how --count w.n" \
 		'place-replicate --mesh 8x1 --slots 16 w.n | place-init -q --no-prog --mesh 8x1 --slots 16 --strategy eplb --count w.n'
 done
-fails 2 'eplb: slots that do not divide' 'place-replicate --mesh 8x1 --slots 15 w.n | place-init --mesh 8x1 --slots 15 --strategy eplb --count w.n' 'evenly'
 fails 2 'eplb: devices that do not divide over nodes' 'place-replicate --mesh 6x1 --slots 12 w.n | place-init --mesh 6x1 --slots 12 --strategy eplb --groups 4 --nodes 4 --count w.n' 'evenly'
 # the standard trace
 trace-gen --model reference --batches 50 --mesh-rows 16 --experts 256 -k 8 -s 7 -o std

@@ -21,13 +21,13 @@ by_load(const void *x, const void *y)
 	return (a->at > b->at) - (a->at < b->at);
 }
 
-/* n items in packs of n / packs, the heaviest first to the lightest pack with room:
+/* n items in packs of n / packs, some with one more where that leaves some, the heaviest first to the lightest pack with room:
  * pack and rank in it of each.  item is sorted. */
 static int
 pack(struct item *item, uint32_t n, uint32_t packs, uint32_t *where, uint32_t *rank)
 {
 	double *load = calloc(packs, sizeof *load);
-	uint32_t *used = calloc(packs, sizeof *used);
+	uint32_t *used = calloc(packs, sizeof *used), larger = n % packs;
 
 	if (!load || !used) {
 		free(load);
@@ -45,10 +45,11 @@ pack(struct item *item, uint32_t n, uint32_t packs, uint32_t *where, uint32_t *r
 			uint32_t best = UINT32_MAX;
 
 			for (uint32_t k = 0; k < packs; k++)
-				if (used[k] < n / packs &&
+				if (used[k] < n / packs + (larger > 0) &&
 				    (best == UINT32_MAX || load[k] < load[best]))
 					best = k;
 			where[item[i].at] = best;
+			larger -= used[best] == n / packs;
 			rank[item[i].at] = used[best]++;
 			load[best] += (double)item[i].num / item[i].den;
 		}
@@ -58,10 +59,10 @@ pack(struct item *item, uint32_t n, uint32_t packs, uint32_t *where, uint32_t *r
 	return 0;
 }
 
-/* Slots of one node: experts log [n] on `devices` devices. */
+/* Slots of one node: experts log [n] on `devices` devices of `per` slots. */
 static int
 node(const uint64_t *count, const uint32_t *log, uint32_t n, uint32_t slots, uint32_t devices,
-     uint16_t *expert)
+     uint32_t per, uint16_t *expert)
 {
 	uint32_t *copies = malloc((n + 1) * sizeof *copies);
 	uint32_t *of = malloc((slots + 1) * sizeof *of),
@@ -91,7 +92,7 @@ node(const uint64_t *count, const uint32_t *log, uint32_t n, uint32_t slots, uin
 		item[i] = (struct item){count[log[of[i]]], copies[of[i]], i};
 	if ((r = pack(item, slots, devices, where, rank)) == 0)
 		for (uint32_t i = 0; i < slots; i++)
-			expert[where[i] * (slots / devices) + rank[i]] = (uint16_t)log[of[i]];
+			expert[where[i] * per + rank[i]] = (uint16_t)log[of[i]];
 out:
 	free(copies);
 	free(of);
@@ -106,13 +107,15 @@ eplb_plan(const uint64_t *count, uint32_t experts, uint32_t slots, uint32_t grou
 	  uint32_t devices, uint16_t *expert)
 {
 	struct item *item;
-	uint32_t *where, *rank, *log, size;
+	uint32_t *where, *rank, *log, size, per = (slots + devices - 1) / devices;
 	int r = TR_ENOMEM;
 
 	if (!nodes || !groups || groups % nodes || experts % groups)
 		groups = nodes = 1;
-	if (slots < experts || slots % devices || devices % nodes || slots % nodes)
+	if (slots < experts || devices % nodes || slots % nodes)
 		return TR_EVALUE;
+	for (uint32_t i = 0; i < devices * per; i++)
+		expert[i] = PLACE_NONE;
 	size = experts / groups;
 	item = calloc(groups, sizeof *item);
 	where = malloc(groups * sizeof *where);
@@ -132,7 +135,7 @@ eplb_plan(const uint64_t *count, uint32_t experts, uint32_t slots, uint32_t grou
 			log[(where[g] * (groups / nodes) + rank[g]) * size + i] = g * size + i;
 	for (uint32_t k = 0; k < nodes && !r; k++)
 		r = node(count, log + k * (experts / nodes), experts / nodes, slots / nodes,
-			 devices / nodes, expert + k * (slots / nodes));
+			 devices / nodes, per, expert + k * (devices / nodes) * per);
 out:
 	free(item);
 	free(where);
@@ -145,13 +148,14 @@ int
 eplb_place(struct place *p, const uint64_t *count, uint32_t groups, uint32_t nodes)
 {
 	uint32_t devices = p->rows * p->cols, slots = p->n;
-	uint16_t *expert = malloc((slots + 1) * sizeof *expert);
+	uint32_t room = (slots + devices - 1) / devices * devices;
+	uint16_t *expert = malloc((room + 1) * sizeof *expert);
 	struct place q;
 	int r = TR_ENOMEM;
 
 	if (expert &&
 	    (r = eplb_plan(count, p->experts, slots, groups, nodes, devices, expert)) == 0)
-		r = place_slots(&q, p->rows, p->cols, p->experts, expert, slots);
+		r = place_slots(&q, p->rows, p->cols, p->experts, expert, room);
 	if (!r) {
 		place_free(p);
 		*p = q;

@@ -4,7 +4,8 @@
 
 #include "place.h"
 
-/* The expert of every slot in device order: slots / devices on each.  groups of
+/* The expert of every slot in device order: expert [devices * ceil(slots / devices)], PLACE_NONE
+ * in the last of a device that has one less.  groups of
  * consecutive experts are kept on a node where groups is a multiple of nodes, else
  * both count as 1.  0, TR_ENOMEM, TR_EVALUE: numbers that do not divide. */
 int eplb_plan(const uint64_t *count, uint32_t experts, uint32_t slots, uint32_t groups,

@@ -44,15 +44,19 @@ place_slots(struct place *p, uint32_t rows, uint32_t cols, uint32_t experts, con
 	if (!(copies = calloc(experts + 1, sizeof *copies)))
 		return TR_ENOMEM;
 	for (uint32_t i = 0; i < n; i++)
-		copies[expert[i]]++;
+		if (expert[i] != PLACE_NONE)
+			copies[expert[i]]++;
 	if ((r = place_init(p, rows, cols, experts, copies)) == 0 &&
 	    !(p->slot = malloc(n * sizeof *p->slot))) {
 		place_free(p);
 		r = TR_ENOMEM;
 	}
 	for (uint32_t i = n; !r && i-- > 0;) { /* from behind: copies of an expert by slot */
-		uint32_t at = p->first[expert[i]] + --copies[expert[i]];
+		uint32_t at;
 
+		if (expert[i] == PLACE_NONE)
+			continue;
+		at = p->first[expert[i]] + --copies[expert[i]];
 		p->dev[at] = (uint16_t)(i / per);
 		p->slot[at] = (uint16_t)(i % per);
 	}

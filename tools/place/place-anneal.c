@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../lib/place/again.h"
+#include "../../lib/place/costcurve.h"
 #include "../../lib/place/setup.h"
-#include "../../lib/search/again.h"
-#include "../../lib/search/costcurve.h"
-#include "../../lib/search/store.h"
+#include "../../lib/place/store.h"
 #include "num.h"
 #include "size.h"
 

@@ -5,7 +5,7 @@
 #ifndef AGAIN_H
 #define AGAIN_H
 
-#include "../place/setup.h"
+#include "setup.h"
 
 /* The n placements under the count frames of file counts, out by t, a trace of its own; at most
  * max_moves copies of each may move (TR_NONE: any number), within as in struct replan.  The exit

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../place/init.h"
+#include "init.h"
 #include "plan.h"
 #include "pool.h"
 #include "size.h"

@@ -1,6 +1,6 @@
 #include "again.h"
-#include "../place/replan.h"
 #include "plan.h"
+#include "replan.h"
 
 int
 again_even(struct setup *s, struct tool *t, const char *counts, struct setup_place *place, size_t n,

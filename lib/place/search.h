@@ -6,7 +6,7 @@
 #ifndef PLACESEARCH_H
 #define PLACESEARCH_H
 
-#include "../place/cost.h"
+#include "cost.h"
 
 struct search;
 

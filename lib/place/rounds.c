@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../place/eplb.h"
-#include "../place/init.h"
-#include "../place/replicate.h"
+#include "eplb.h"
+#include "init.h"
 #include "num.h"
 #include "plan.h"
 #include "pool.h"
+#include "replicate.h"
 #include "rng.h"
 #include "size.h"
 
@@ -33,6 +33,7 @@ struct run {
 	const struct plan *plan;
 	const struct place *start;
 	const struct tokens *t, *wide; /* wide: what chains walk on */
+	double first;                  /* cost of the start */
 	double begun, base;            /* base: seconds of the search that this one goes on with */
 	uint32_t nchain;               /* of this process */
 	struct chain *chain;
@@ -70,30 +71,28 @@ all(struct run *run, void (*what)(struct run *run, struct chain *c))
 
 /* ---- a start ---- */
 
-/* Copies and devices by load, which stage one makes better than any other start. */
+/* The cheaper of the placement to start from and copies and devices by load. */
 static int
 fresh(struct run *run, struct place *p)
 {
-	struct init_opts o = {.strategy = INIT_BALANCE, .per_device = run->plan->per_device};
-	uint32_t *copies;
+	const struct plan *plan = run->plan;
 	struct place q;
-	int r = eplb_place(p, run->t->count, 1, 1);
+	int r = place_copy(&q, p);
 
-	if (r != TR_EVALUE) /* else slots do not divide evenly */
-		return r ? r : init_part(p, run->t->count, run->plan->per_device);
-	if (!(copies = calloc(p->experts + 1, sizeof *copies)))
-		return TR_ENOMEM;
-	replicate_minmax(run->t->count, p->experts, 0, 0, p->n, p->rows * p->cols, copies);
-	r = place_init(&q, p->rows, p->cols, p->experts, copies);
-	free(copies);
 	if (r < 0)
 		return r;
-	place_free(p);
-	*p = q;
-	return init_place(p, run->t->count, NULL, &o);
+	if ((r = eplb_place(&q, run->t->count, 1, 1)) == 0 &&
+	    (r = init_part(&q, run->t->count, plan->per_device)) == 0 &&
+	    plan_cost(plan, &q, run->t) < plan_cost(plan, p, run->t)) {
+		place_free(p);
+		*p = q;
+		memset(&q, 0, sizeof q);
+	}
+	place_free(&q);
+	return r;
 }
 
-/* A fresh start, or the placement that is running, made better where stage one succeeds. */
+/* Such a start, or the placement that is running, made better where stage one succeeds. */
 static int
 stage_one(struct run *run, struct chain *c)
 {
@@ -231,7 +230,7 @@ told(struct run *run)
 			continue;
 		c->told = now;
 		stop |= plan->tell(plan->arg, c->number, now, c->w.done, search_cost(c->s),
-				   c->w.least);
+				   MIN(c->w.least, run->first));
 	}
 	return stop;
 }
@@ -341,12 +340,11 @@ rounds(struct run *run)
 
 	run->t0 = run->chain[0].w.t0;
 	run->t1 = run->chain[0].w.t1;
-	if ((r = gather(run, 0, 0)) < 0 ||
+	if ((r = gather(run, told(run), 0)) < 0 ||
 	    (r = ranks_spread(plan->ranks, &run->t0, sizeof run->t0, 0)) < 0 ||
 	    (r = ranks_spread(plan->ranks, &run->t1, sizeof run->t1, 0)) < 0)
 		return r;
 	run->exchanges = run->chain[0].w.done / TEMPER_ROUND;
-	told(run);
 	while (!run->stop) {
 		int stop;
 
@@ -413,6 +411,9 @@ plan_ours(const struct plan *plan, struct place *p, const struct tokens *t, doub
 	struct tokens wide = {0};
 	int r;
 
+	if (plan->target > 0 && *cost <= plan->target)
+		return 0;
+	run.first = *cost;
 	run.base = plan->from ? plan->from->seconds : 0;
 	run.schedule = (struct schedule){
 		.iters = plan->iters, .begun = run.begun - run.base, .seconds = plan->seconds};
