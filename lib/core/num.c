@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "expd.h"
 #include "half.h"
 #include "num.h"
 #include "size.h"
@@ -510,54 +511,10 @@ num_f32(const char *s, const char *end, float *x)
 
 /* ---- exp and log by + - * / ---- */
 
-#define LN2_HI 6.93147180369123816490e-01 /* 33 bits, so that k LN2_HI is exact */
-#define LN2_LO 1.90821492927058770002e-10
-
-static double
-scale2(double x, int k) /* x 2^k without libm */
-{
-	while (k > 1000) {
-		x *= 0x1p1000;
-		k -= 1000;
-	}
-	while (k < -1000) {
-		x *= 0x1p-1000;
-		k += 1000;
-	}
-	uint64_t u = (uint64_t)(1023 + k) << 52;
-	double f;
-
-	memcpy(&f, &u, 8);
-	return x * f;
-}
-
-/* exp(x + lo) for a small lo */
-static double
-exp2parts(double x, double lo)
-{
-	double r, t = 1, sum = 0;
-	int k;
-
-	if (x != x)
-		return x;
-	if (x > 709.79)
-		return 1e308 * 1e308;
-	if (x < -745.2)
-		return 0;
-	k = (int)(x * 1.44269504088896338700 + (x < 0 ? -0.5 : 0.5));
-	r = x - k * LN2_HI;
-	lo += -k * LN2_LO;
-	/* exp(r) - 1 by its series from the small end, |r| < 0.35 */
-	for (int i = 16; i >= 2; i--)
-		t = 1 + t * (r + lo) / i;
-	sum = (r + lo) * t;
-	return scale2(1 + sum, k);
-}
-
 double
 num_exp(double x)
 {
-	return exp2parts(x, 0);
+	return exp_of(x, 0);
 }
 
 /* A number in two parts, |l| at most half a last digit of h. */
@@ -647,7 +604,7 @@ num_pow(double x, double y)
 	if (y == 0 || x == 1)
 		return 1;
 	if (!(y * l.h > -1e4 && y * l.h < 1e4))
-		return exp2parts(y * l.h, 0);
+		return exp_of(y * l.h, 0);
 	p = two_prod(y, l.h);
-	return exp2parts(p.h, p.l + y * l.l);
+	return exp_of(p.h, p.l + y * l.l);
 }
