@@ -17,9 +17,16 @@ while [ $s -le 20 ]; do
 done
 same 'norms of frames and of the trace' 'coact --norm pmi -t a' 'coact a | coact --norm pmi -t'
 is 'jaccard by hand' '1,0.3333333333333333,1' sh -c "coact --norm jaccard -t x | sed -n 2p | cut -f4"
+is 'on a terminal six digits do' 'coact-jaccard  0      0    1,0.333333,1' \
+	sh -c 'TRACE_FAKE_TTY=1 coact --norm jaccard -t x | sed -n 2p'
+printf '@trace v=1 layers=1 experts=3 topk=3\n@note a=1234567.25 b=0.12345678901 c=12345678 d=1.2.3.4.5.6\n@end frames=1\n' >keys
+is 'keys, too' '1234567  0.123457  12345678  1.2.3.4.5.6' sh -c 'TRACE_FAKE_TTY=1 trace-filter -t keys | sed -n 2p'
+is 'but not in a file' '1234567.25 0.12345678901 12345678 1.2.3.4.5.6' sh -c 'trace-filter -t keys | sed -n 2p | xargs'
+fails 2 'no routing' 'expert-load a | coact' 'only @count frames: give it the trace'
 fails 2 'a norm is no sum' 'coact --norm pmi a | trace-sum' 'table'
 fails 2 'ids missing' "printf '@trace v=1 layers=1 experts=3 topk=1\n@route layer=0 rows=1 cols=w:f16:1 bytes=2\n\0\0\n@end frames=1\n' | coact" 'no column ids'
-fails 2 'layers that are not there' 'trace-gen --rows 9 | coact -l 9' 'none of these layers'
+fails 2 'layers that are not there' 'trace-gen --rows 9 | coact -l 9' 'no records for layer 9 '
+fails 2 'one of them is not there' 'trace-gen --rows 9 | coact -l 0,9' 'no records for layer 9 '
 cat >t.jsonl <<'E'
 {"layer": 0, "batch_id": 0, "topk_experts": [[0, 1], [0, 2], [0, 3], [1, 0], [4, 5], [0, 5]]}
 {"layer": 0, "batch_id": 1, "topk_experts": [[0, 1], [2, 3], [1, 4], [0, 5]]}

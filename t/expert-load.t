@@ -1,5 +1,5 @@
 #!/bin/sh
-# expert-load: picks per expert, empty slots and dropped picks.
+# expert-load: picks per expert, empty slots and dropped picks, split slots.
 . "${0%/*}/lib.sh"
 {
 	printf '@trace v=1 layers=1 experts=3 topk=2\n'
@@ -19,7 +19,10 @@ while [ $s -le 20 ]; do
 done
 is 'by batch' 6 sh -c "expert-load --by-batch a | grep -ac '^@count'"
 fails 2 'a result of another kind has no rows' 'topk-stats a | head -c 500 | expert-load' 'cut off'
-fails 2 'layers that are not there' 'trace-gen --rows 9 | expert-load -l 9' 'none of these layers'
+fails 2 'layers that are not there' 'trace-gen --rows 9 | expert-load -l 9' 'no records for layer 9 '
+fails 2 'of a summary, too' 'trace-gen --rows 9 | expert-load --summary -l 0,9' 'no records for layer 9 '
+fails 2 'no routing' 'trace-gen --rows 9 | coact | expert-load' 'only @coact frames: give it the trace'
+fails 2 'one of them is not there' 'trace-gen --rows 9 | expert-load -l 0,9' 'no records for layer 9 '
 cat >t.jsonl <<'E'
 {"layer": 0, "batch_id": 0, "topk_experts": [[0, 1], [0, 2], [0, 3], [1, 0], [4, 5], [0, 5]]}
 {"layer": 0, "batch_id": 1, "topk_experts": [[0, 1], [2, 3], [1, 4], [0, 5]]}
@@ -29,4 +32,50 @@ jsonl2trace --experts 6 -o t.trace t.jsonl
 gold expert-load.summary 'expert-load --summary -t t.trace'
 is 'the summary, as the placement simulator has it' 'min: 25.0000 p50: 25.0000 p90: 35.0000 p99: 35.0000 max: 35.0000' \
 	sh -c 'expert-load --summary t.trace | sed -n 7p | xargs'
+gold expert-load.split 'expert-load --summary --split-slots 2 t.trace'
+# placement.md 5.2
+counts() { # COUNT...: a count frame
+	printf '{"kind":"trace","v":1,"layers":1,"experts":%d,"topk":1}\n{"kind":"count","layer":0,"n_tokens":100,"rows":%d,"cols":"n:u64","n":[%s]}\n' \
+		$# $# "$(echo "$*" | tr ' ' ,)"
+	echo '{"kind":"end","frames":1}'
+}
+halves() { expert-load -t "$@" | awk -F'\t' '!/^#/ { e = e $4 " "; p = p sprintf("%.12g ", $5) } END { print p "of " e }'; }
+counts 50 30 20 | jsonl2trace -o c
+is 'slots split' '12.5 15 20 25 15 12.5 of 0 1 2 0 1 0 ' halves --split-slots 3 c
+counts 40 30 20 10 | jsonl2trace -o d
+is 'slots split, a shared expert cut first' \
+	'10 15 20 3.33333333333 3.33333333333 3.33333333333 20 15 10 of 0 1 2 3 3 3 0 1 0 ' \
+	halves --split-slots 5 --shared-id 3 --shared-copies 3 d
+is 'a table a batch and layer' 3 sh -c "expert-load --by-batch --split-slots 1 t.trace | grep -ac '^@table.* batch='"
+gold expert-load.json 'expert-load --split-slots 3 --json t.trace'
+counts 0 0 | jsonl2trace -o none
+is 'a layer without picks' '0 0 0 of 0 1 0 ' halves --split-slots 1 none
+if command -v python3 >/dev/null; then
+	trace-gen --layers 3 --map 1,4,5 --experts 40 -k 3 --rows 500 --zipf 1.5 -o a
+	python3 - <<'E'
+import json, subprocess
+out = lambda *a: subprocess.run(['expert-load', *a], capture_output=True, text=True).stdout
+layers = {}
+for line in out('-t', 'a').splitlines()[1:]:
+    layer, _, _, n = line.split('\t')[:4]
+    layers.setdefault(layer, []).append(int(n))
+want = {'replication_slots': 50, 'experts': 40, 'layers': {}}
+for layer, n in layers.items():
+    f, of = [x / sum(n) * 100 for x in n], list(range(len(n)))
+    for _ in range(50):
+        i = f.index(max(f))
+        f[i] /= 2
+        f.append(f[i])
+        of.append(of[i])
+    want['layers'][layer] = {'replica_to_original': of, 'replica_frequencies': f}
+open('want', 'w').write(json.dumps(want, indent=2) + '\n')
+E
+	same 'JSON as Python writes it' 'cat want' 'expert-load --split-slots 50 --json a'
+else
+	skip_one 'no python3'
+fi
+fails 2 'JSON of nothing split' 'expert-load --json a' 'only with --split-slots'
+fails 2 'copies of no shared expert' 'expert-load --split-slots 2 --shared-copies 2 c' 'only with --shared-id'
+fails 2 'a shared expert beyond' 'expert-load --split-slots 2 --shared-id 3 c' 'no expert 3'
+fails 2 'JSON of batches' 'expert-load --by-batch t.trace | expert-load --split-slots 2 --json' 'layer 0 twice'
 done_testing

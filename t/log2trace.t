@@ -27,6 +27,8 @@ is 'flat weights that end' 'log2trace: flat.json: 3 picks have no weight in the 
 is 'logits alone' '0 5 0 1,3,2;0 5 1 0,0,1;' one "{\"layer\": 5, $L}"
 is 'picks alone' '0 5 0 1,2;0 5 1 2,0;' one "{\"layer\": 5, $I}"
 log "{\"layer\": 2, $I, \"expert_weights\": [[NaN, 1], [NaN, 1]]}, {\"layer\": 5, $L}, {\"layer\": 6, $L, \"expert_weights\": [[1], [1]]}" >stale.json
+log "{\"layer\": 0, \"selected_experts\": [[7]]}, {\"layer\": 1, $L}" >wide.json
+is 'an expert beyond the logits of another layer' '[[1,3,2],[0,0,1]]' sh -c 'log2trace wide.json | trace2jsonl | grep -o "\[\[1,3,2\].*\]\]"'
 is 'a layer knows nothing of the one before' 4 sh -c 'log2trace -q stale.json | trace2jsonl | grep -o "\[[01],[03],[12]\]" | wc -l'
 is 'layers of a sample in their order' '0 2 0 1,3,2;0 2 1 0,0,1;0 5 0 1,3,2;0 5 1 0,0,1;' sh -c 'sed 1,3d | tr "\t\n" " ;"' <<X
 $(log "{\"layer\": 5, $L}, {\"layer\": 2, $L}" | log2trace -t)

@@ -48,6 +48,6 @@ while [ $s -le 20 ]; do
 done >wrong 2>&1
 is 'counts, of logits and softmax, by expert; shards add up: 20 seeds' '' cat wrong
 is 'without a range nothing is left out' '600 0 0' sh -c "logit-hist -t x | grep -v '^#' | awk -F'\t' '{ n += \$NF; b = \$5; a = \$6 } END { print n + 0, b, a }'"
-fails 2 'no logits' 'trace-gen | logit-hist' 'no logits'
+fails 2 'no logits' 'trace-gen | logit-hist' 'no logits: log2trace and pt2trace'
 fails 2 'a range that is none' 'logit-hist --range 3 x' 'not LO,HI'
 done_testing

@@ -66,7 +66,7 @@ print(n, 'lines')
 E
 	is 'every line of the fixture that is a density' '71 lines' cat wrong
 fi
-fails 2 'no logits' 'trace-gen | logit-kde' 'no logits'
+fails 2 'no logits' 'trace-gen | logit-kde' 'no logits of those layers: log2trace and pt2trace'
 fails 2 'more trimmed than there is' 'logit-kde --trim 4 w' '--trim 4 of 8 values'
 fails 2 'a kernel that is none' 'logit-kde --kernel box w' 'box: not one of'
 fails 2 'a point that is none' 'logit-kde --at 1,x w' 'no number'

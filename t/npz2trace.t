@@ -18,6 +18,25 @@ same 'from a pipe' 'npz2trace --no-prog a.npz | grep -av "^@[se]"' 'cat a.npz | 
 origin() { npz2trace --mesh-rows 2 -t "$@" a.npz | awk -F '\t' '/^#/ { r = /origin/ } r && !/^#/ { printf "%s ", $NF }'; }
 is 'origin rows go round' '0 1 0 0 1 0 ' origin --origin round-robin
 is 'in blocks' '0 0 1 0 0 1 ' origin --origin block --block 2
+npy() { printf '\223NUMPY\1\0v\0%-117s\n' "{'descr': '$1', 'fortran_order': False, 'shape': ($2), }"; }
+{ npy '|u1' '2, 4' && printf '\4\2\1\1\0\1\2\3'; } >load.npy
+{ npy '<f4' '2, 4' && printf '\0\0\200\77%28d' 0 | tr ' 0' '\0\0'; } >float.npy
+counts() { npz2trace --count -k 2 -t "$@" | sed 1d | cut -f 1-4 | tr '\t\n' ': '; }
+is '--count: a matrix of loads' '0:4:0:4 0:4:1:2 0:4:2:1 0:4:3:1 1:3:0:0 1:3:1:1 1:3:2:2 1:3:3:3 ' counts load.npy
+is '--count: tokens are rounded up' '0:1:0:1 0:1:1:0 0:1:2:0 0:1:3:0 ' counts -l 0 float.npy
+is '--count: layers of the model' '6:3:0:0 6:3:1:1 6:3:2:2 6:3:3:3 ' counts -l 6 --layer-offset 5 load.npy
+is '--count: files add' '5 2 1 1' sh -c 'npz2trace --count -k 2 -l 0 load.npy float.npy | trace-sum | expert-load -t | sed 1d | cut -f 4 | xargs'
+ok '--count: a stream that is right' sh -c 'npz2trace --count -k 2 load.npy | trace-check'
+same '--count: what place-replicate takes' 'npz2trace --count -k 2 load.npy | place-replicate --mesh 2x2 --slots 8 --shared 0 -l 1 -t | cut -f 4' \
+	'printf "expert\n0\n1\n1\n2\n2\n3\n3\n3\n"'
+fails 2 '--count without k' 'npz2trace --count load.npy' 'needs -k'
+fails 2 '--count: no such layer' 'npz2trace --count -k 2 -l 2 load.npy' 'load.npy: there is no layer 2, only 0 to 1'
+fails 2 '--count: more picks than experts' 'npz2trace --count -k 5 load.npy' '4 experts, 5 picks'
+fails 2 '--count of routing' 'npz2trace --count -k 2 a.npz' 'no counts of layers x experts'
+fails 2 '--count: another shape' "{ npy '|u1' '1, 4' && printf abcd; } >o.npy; npz2trace --count -k 2 load.npy o.npy" 'o.npy: 1 x 4 counts, but 2 x 4'
+fails 2 '--count: below 0' "{ npy '|i1' '1, 4' && printf '\377\1\1\1'; } >o.npy; npz2trace --count -k 2 o.npy" 'row 0, column 0: -1 is no count'
+fails 2 '--count: a half' "{ npy '<f2' '1, 1' && printf '\0\70'; } >o.npy; npz2trace --count -k 1 o.npy" 'row 0: a value that is no count'
+fails 2 'a matrix that is not said to be counts' 'npz2trace load.npy' 'count -k N reads'
 fails 2 'ids that are too large' 'npz2trace --experts 3 a.npz' 'a.npz: routed_experts: token 0, layer 1 of the axis, slot 1: expert 3, there are 3'
 fails 2 'a layer that is not there' 'npz2trace -l 2 a.npz' 'no layer 2, only 0 to 1'
 fails 2 'more picks than experts' 'npz2trace --experts 1 a.npz' 'a.npz'

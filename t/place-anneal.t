@@ -66,11 +66,29 @@ trace-gen --model reference --batches 100 --mesh-rows 16 --experts 256 -k 8 -s 7
 place-anneal -c s.jsonc -p start --trace std --iters 2000 --margin 0.5 -o wide
 is 'a margin costs less on batches not seen' 0 sh -c 'for p in wide best; do
 	place-eval -c s.jsonc -p $p -t next | awk "\$1 == \"cost\" { print \$4 }"; done | xargs | awk "{ exit !(\$1 < \$2) }"; echo $?'
+compute() { place-eval -c s.jsonc "$@" -t | awk -F'\t' '$1 == "cost" { printf "%.3f", $8 }'; }
+for margin in 0 0.5; do place-anneal -c s.jsonc -p start --trace std --iters 1 --margin $margin -o first.$margin; done
+place-anneal -c s.jsonc -p start --trace std --iters 20000 --margin 0.5 -o wide
+is 'it is blocks that are fewer there, and what follows keeps that' yes sh -c \
+	"echo $(compute -p first.0 next) $(compute -p first.0.5 next) $(compute -p wide next) | awk '{ print (\$2 < 0.97 * \$1 && \$3 <= 1.005 * \$2) ? \"yes\" : \$0 }'"
 trace-gen --model reference --batches 100 --mesh-rows 16 --experts 256 -k 8 -s 7 -o all
 same 'a hold-out plans on the first half alone' 'place-anneal --no-prog -c s.jsonc -p start --trace all --holdout 0.5 --iters 2000' \
 	'place-anneal --no-prog -c s.jsonc -p start --trace std --iters 2000'
 is 'and scores both' "$(place-eval -c s.jsonc -p best -t std | sed -n 2p | cut -f 3-9) $(place-eval -c s.jsonc -p best -t next | sed -n 2p | cut -f 3-9)" \
 	sh -c 'place-eval -c s.jsonc -p best --holdout 0.5 -t all | sed -n 2,3p | cut -f 4-10 | paste -sd" "'
+trace-gen --model reference --batches 50 --rows 256 --mesh-rows 4 --experts 64 -k 4 -s 3 -o t
+printf '{"rows": 4, "cols": 4, "experts": 64, "num_shared_experts": 0, "slots": 80, "layer": 0}' >b.jsonc
+expert-load t | place-replicate -c b.jsonc | place-init -q -c b.jsonc --trace t -o bstart
+for s in 1 2 3 4; do
+	place-anneal -s $s -c b.jsonc -p bstart --trace t --iters 1 -o best
+	compute -c b.jsonc -p best t && echo
+done >blocks
+is 'blocks alone cool down to the same, whatever the draws' 1 sh -c 'sort -u blocks | wc -l'
+expert-load t | place-replicate --mesh 4x4 --slots 80 | place-init -q --mesh 4x4 --slots 80 --trace t -o own
+for how in '--kind local' '--kind anneal' '--iters 500'; do
+	same "$how: mesh and slots are those of the placement" "place-anneal --no-prog -p own --trace t $how" \
+		"place-anneal --no-prog --mesh 4x4 --slots 80 -p own --trace t $how"
+done
 fails 2 'no start' 'place-anneal -c s.jsonc --trace std' '-p FILE'
 fails 2 'another mesh' 'place-anneal --mesh 4x4 -p start --trace std' 'a placement on 16x8'
 done_testing

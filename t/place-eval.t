@@ -85,6 +85,14 @@ loads() { # RULE: picks of each device, then rerouted and dropped
 		/^cost/ { r = $10 " " $11 } /^#/ { l = $NF == "over_mean" } !/^#/ && l { printf "%s ", $(NF - 1) } END { print r }'
 }
 is 'rerouted: two on each device, one to another expert' '2 2 2 2 1 0' loads reroute
+# Plain top-k (6.4): [0,2] [0,2] [0,2] [3,0]; token i lives in row i.
+trace-route -k 1 r | trace-route -k 2 -o top
+is 'first: the devices of each token' '1,0,1,0 1,0,1,0 1,0,1,0 1,0,0,1' sh -c \
+	"place-eval --mesh 4x1 --experts 3 --shared 0 --slots 4 --factor 1 --origin round-robin --traffic --routing first -p q4 top -t |
+	awk -F'\t' '/^# / { t = /tokens/ } !/^#/ && t { print \$NF }' | xargs"
+is 'first: room does not matter' '4 0 3 1  ' loads first
+printf '{%s, "capacity_factor": 1.0, "routing_strategy": "first"}' "$system" >first.jsonc
+is 'first, by the file' "$(field cost mean -c s.jsonc --routing first -p p t)" field cost mean -c first.jsonc -p p t
 is 'unlike the copies of its own experts' '2 2 3 1  ' loads least-loaded
 fails 2 'rerouting without logits' 'place-eval -c s.jsonc --routing reroute -p p t' 'needs a column logit'
 
@@ -104,6 +112,18 @@ trace-filter -b 2-3 -o h2 h
 is 'before and after on what was not seen' "$(field cost mean -l 0 -c s.jsonc -p p h2) $(field cost mean -l 0 -c s.jsonc -p best h2)" sh -c \
 	"place-eval -l 0 -c s.jsonc --holdout 0.5 --before p -p best -t h | awk '\$1 == \"change\" { print \$4, \$5 }'"
 is 'its bound is that of what was not seen' "$(field bound mean -l 0 -c s.jsonc -p best h2)" field bound mean -l 0 -c s.jsonc --holdout 0.5 -p best h
+picks() { # KEYS SEED: of each device
+	printf '{%s, "capacity_factor": 1.0, "layer": 0%s}' "$system" "$1" >q.jsonc
+	place-eval -s "$2" -c q.jsonc --devices -p p -t h | awk -F'\t' '/^#/ { load = $NF == "over_mean" && $2 == "n_tokens"; next } load { print $4 }'
+}
+picks '' 1 >whole
+picks ', "fast_test_pct": 0.3' 1 >some
+picks ', "fast_test_pct": 0.3' 1 >again
+picks ', "fast_test_pct": 0.3' 2 >other
+picks ', "fast_test_pct": 0.001' 1 >one
+is 'a share of the tokens of each batch, one at least: two picks each' '256 72 8' awk '
+	FNR == 1 { i++ } { n[i] += $1 } END { print n[1], n[2], n[3] }' whole some one
+is 'drawn by the seed' 'same others' sh -c 'cmp -s some again && echo "same $(cmp -s some other || echo others)"'
 is 'fewer batches, fewer tokens' "$(field cost mean -l 0 -c s.jsonc -p p h2 --max-seq-len 16)" sh -c "trace-filter --head 16 h2 | place-eval -l 0 -c s.jsonc -p p -t | awk '\$1 == \"cost\" { print \$4 }'"
 is 'one record' 1 field cost batches -l 0 -c s.jsonc -p p --max-records 1 h
 awk 'NR > 1 { $3 *= 2 } { print }' points >twice
@@ -116,4 +136,8 @@ fails 2 'placements on several meshes' "place-conv -q --mesh 2x4 --slots 8 -c s.
 fails 2 'a placement that is none yet' 'expert-load t | place-replicate -c s.jsonc -o r; expert-load t -o n; place-eval -c s.jsonc -p r --count n' 'on no device'
 fails 2 'a factor below 0' 'place-eval -c s.jsonc --factor -5 -p p t' 'factor'
 fails 2 'a row far beyond' 'trace-gen --rows 20 --experts 6 --origin-rows 9 -o far; place-eval -l 0 -c s.jsonc -p p far' 'a row that the mesh'
+printf '{// "trace": "no"\n"trace": "a//b \\"c", %s}' "$system" >n.jsonc
+is 'which trace it reads' 'a//b "c' place-eval -c n.jsonc --trace-name
+is 'the operand beats the file' t place-eval -c n.jsonc --trace-name t
+fails 2 'none' 'place-eval -c s.jsonc --trace-name' 'no trace'
 done_testing

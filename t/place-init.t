@@ -37,19 +37,41 @@ awk 'BEGIN { printf "{\"layer\": 0, \"batch_id\": 0, \"origin_rows\": ["; for (i
 } | jsonl2trace -o blocks
 is 'blocks of 32 tokens' '528.832758013 354' sh -c \
 	"place-eval --mesh 4x2 --factor 0.5 -p blocks --batches -t seventy | tail -n 1 | awk '{ printf \"%.9f %s\", \$3, \$5 }'"
-# EPLB's own vector
-weights() { awk -v w="$1" 'BEGIN { n = split(w, c, " "); print "{\"kind\":\"trace\",\"v\":1,\"layers\":1,\"experts\":12,\"topk\":1}"
-	for (e = 1; e <= n; e++) for (i = 0; i < c[e]; i++) s = s (s == "" ? "" : ",") e - 1
-	t = gsub(/,/, ",", s) + 1; printf "{\"kind\":\"route\",\"layer\":0,\"rows\":%d,\"cols\":\"ids:u8:1\",\"ids\":[%s]}\n{\"kind\":\"end\",\"frames\":1}\n", t, s }'; }
-for v in '90 132 40 61 104 165 39 4 73 56 183 86=5 6 5 7 8 4 3 4 10 9 10 2 0 1 11 1' \
-	'20 107 104 64 19 197 187 157 172 86 16 27=7 10 6 8 6 11 8 9 2 4 5 1 5 0 3 1'; do
-	weights "${v%=*}" | jsonl2trace -o w
-	expert-load w | place-replicate --mesh 8x1 --slots 16 |
-		place-init -q --mesh 8x1 --slots 16 --strategy eplb --groups 4 --nodes 2 --trace w -o e
-	# two a device: by device, whatever their order
-	is "eplb ${v%%=*}" "$(echo "${v#*=}" | xargs -n 2 | awk '{ print ($1 < $2) ? $0 : $2 " " $1 }' | xargs)" sh -c \
-		"trace-show e | grep -v @ | sort -k2,2n -k1,1n | cut -f 1 | xargs"
+# EPLB's own vector, slot by slot
+{
+	echo '{"kind":"trace","v":1,"layers":2,"experts":12,"topk":1}'
+	echo '{"kind":"count","layer":0,"n_tokens":1033,"rows":12,"cols":"n:u64","n":[90,132,40,61,104,165,39,4,73,56,183,86]}'
+	echo '{"kind":"count","layer":1,"n_tokens":1056,"rows":12,"cols":"n:u64","n":[20,107,104,64,19,197,187,157,172,86,16,27]}'
+	echo '{"kind":"end","frames":2}'
+} | jsonl2trace -o w
+place-replicate --mesh 8x1 --shared 0 --slots 16 w | place-init --mesh 8x1 --shared 0 --slots 16 --strategy eplb --groups 4 --nodes 2 --count w -o e
+is "EPLB's own vector" '5, 6, 5, 7, 8, 4, 3, 4, 10, 9, 10, 2, 0, 1, 11, 1], [7, 10, 6, 8, 6, 11, 8, 9, 2, 4, 5, 1, 5, 0, 3, 1' sh -c \
+	"place-conv --to eplb e | sed 's/{.phy2log.: \[\[//; s/\]\].*//'"
+s=1
+bad=
+while [ $s -le 20 ]; do # copies that are moved apart change slots, or have none
+	trace-gen --experts 8 -k 2 --rows 300 --zipf 2 -s $s | expert-load -o l
+	place-replicate --mesh 8x1 --shared 0 --slots 16 -o c l
+	place-init -q --as-is --mesh 8x1 --shared 0 --slots 16 --strategy eplb --count l -o a c
+	place-init -q --mesh 8x1 --shared 0 --slots 16 --strategy eplb --count l -o b c
+	place-init -q --mesh 8x1 --shared 0 --slots 24 --strategy eplb --count l -o d c
+	place-conv -q --to sglang a >am && place-conv -q --to sglang b >bm && place-conv -q --to placement.json d >dm || bad="$bad $s"
+	cmp -s am bm || moved=1
+	trace-show d | grep -q slot:u16 || free=1
+	s=$((s + 1))
 done
+is 'slots of copies moved apart, 20 seeds' '1 1 ' echo "$moved $free $bad"
+jsonl2trace -o w.n <<'E'
+{"kind":"trace","v":1,"layers":1,"experts":12,"topk":1}
+{"kind":"count","layer":0,"n_tokens":1056,"rows":12,"cols":"n:u64","n":[20,107,104,64,19,197,187,157,172,86,16,27]}
+{"kind":"end","frames":1}
+E
+for how in '--groups 3 --nodes 2' '--groups 8 --nodes 2' '--groups 8 --nodes 8'; do
+	same "eplb $how: no even parts, one group" "place-replicate --mesh 8x1 --slots 16 w.n | place-init -q --no-prog --mesh 8x1 --slots 16 --strategy eplb $how --count w.n" \
+		'place-replicate --mesh 8x1 --slots 16 w.n | place-init -q --no-prog --mesh 8x1 --slots 16 --strategy eplb --count w.n'
+done
+fails 2 'eplb: slots that do not divide' 'place-replicate --mesh 8x1 --slots 15 w.n | place-init --mesh 8x1 --slots 15 --strategy eplb --count w.n' 'evenly'
+fails 2 'eplb: devices that do not divide over nodes' 'place-replicate --mesh 6x1 --slots 12 w.n | place-init --mesh 6x1 --slots 12 --strategy eplb --groups 4 --nodes 4 --count w.n' 'evenly'
 # the standard trace
 trace-gen --model reference --batches 50 --mesh-rows 16 --experts 256 -k 8 -s 7 -o std
 printf '{"rows": 16, "cols": 8, "experts": 256, "num_shared_experts": 1, "slots": 384, "capacity_factor": 2.0, "layer": 0}' >s.jsonc

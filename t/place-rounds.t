@@ -15,6 +15,44 @@ ok 'tempering lowers the cost' sh -c "$pa -l 0 --temper 4 --iters 20000 -o best;
 is 'its chains have different costs in the curve' yes sh -c "$pa -l 0 --temper 3 --iters 20000 --trace-cost c -o /dev/null
 	trace-show c | awk '!/^@/ { n[\$1]++ } END { print length(n) == 3 ? \"yes\" : length(n) }'"
 
+# After a round of 8 chains they have changed places, and of two neighbours the colder mostly costs less: that is
+# what it accepts.  Rungs are in the stored search, the costs in the curve.
+for s in 1 2 3 4 5 6; do
+	$pa -q -l 0 -s $s --temper 8 --iters 2048 --checkpoint ck --trace-cost c -o /dev/null
+	trace-heads ck | sed -n 's/^@place.* state=now .* chain=\([0-9]*\) rung=\([0-9]*\) .*/rung \1 \2/p' >rungs
+	trace-show c | awk '!/^@/ { print "cost", $1, $4 }' | cat - rungs | awk '$1 == "cost" { cost[$2] = $3; next }
+		{ at[$3] = cost[$2]; moved += ($2 != $3) }
+		END { for (k = 0; k < 8; k += 2) right += (at[k] >= at[k + 1]); print moved, right }'
+done >rounds
+is 'chains change places' yes awk '{ n += $1 } END { print (n > 0 ? "yes" : "no") }' rounds
+is 'and the cheaper one gets the colder place' yes awk '{ n += $2 } END { print (n >= 16 ? "yes" : n " of 24") }' rounds
+
+# One that cools ends near its best, one that does not wanders above it.
+for s in 1 2 3; do
+	$pa -q -l 0 -s $s --iters 20000 --trace-cost c -o /dev/null
+	trace-show c | awk '!/^@/ { now = $4; best = $5 } END { if (now > 1.0025 * best) print now, best }'
+done >wanders
+is 'a search cools' '' cat wanders
+
+# --target: far from all the changes, half of the way.
+for how in '' '--kind local'; do
+	# shellcheck disable=SC2086
+	$pa -l 0 $how --iters 3000 -o best
+	target=$(echo "$(cost start t) $(cost best t)" | awk '{ print ($1 + $2) / 2 }')
+	# shellcheck disable=SC2086
+	$pa -l 0 $how --iters 400000 --target "$target" --trace-cost c -o best
+	trace-show c | awk -v t="$target" -v c="$(cost best t)" '!/^@/ { n = $3 } END { if (n > 200000 || c > t) print n, c, t }'
+done >targets
+is '--target ends it as soon as it is reached' '' cat targets
+
+# The start has no expert twice on a device; nor has a result.
+for how in '--keep-copies' '--kind local' '--kind anneal' '--temper 3'; do
+	# shellcheck disable=SC2086
+	$pa $how --iters 20000 -o best
+	trace-filter -t best | grep -v '^#' | cut -f 1,4,5 | sort | uniq -d
+done >twice
+is 'never two copies of an expert on a device' '' cat twice
+
 # Stored while it runs, ended by force, gone on with: the bytes of a search that nothing ended.
 for how in '--restarts 2' '--temper 3'; do
 	rm -f ck
@@ -56,6 +94,8 @@ is 'no longer even, and even again' yes sh -c "awk -v a=$(max even) -v b=$(max a
 is 'it says so, and few copies moved' '' sh -c "awk '{ if (\$7 > 1.01 * \$10 || \$11 > 0.2 * \$13) print }' said"
 is 'as many as differ' "$(awk '{ n += $11 } END { print n }' said)" sh -c 'for p in even again; do
 	trace-filter -t $p | grep -v "^#" | cut -f 1,4,5 | sort >$p.list; done; comm -13 even.list again.list | wc -l'
+place-anneal $sys -p even --count n10-19 --within 0.0003 -v -o again 2>said
+is 'as even as --within says' '' awk '$7 > 1.00035 * $10 { print $7, $10 }' said
 place-anneal $sys -p even --count n10-19 --max-moves 1 -v -o again 2>said
 is 'no more than may' '' awk '$11 > 1' said
 fails 2 'counts and a trace' "place-anneal $sys -p even --count n10-19 --trace t" 'evenness alone'

@@ -14,5 +14,26 @@ done
 ok 'ours' place-search -c s.jsonc --time 0.1 --out ours
 same 'placement.json is the best placement' 'place-conv -q -l 0 --mesh 4x2 --from placement.json ours/placement.json | trace-show | grep -v "^@[tpe][rn]"' \
 	'trace-show ours/best.place | grep -v "^@[tpe][rn]"'
+
+# A run that fails leaves what was there, and nothing of its own.
+(cd ours && cksum -- * && ls -A) >was
+echo '{"search": "local"}' >bad.jsonc
+fails 2 'a search without its keys' 'place-search -c s.jsonc --search bad.jsonc --out ours' 'bad.jsonc:1:1: no key'
+is 'the results are those of the run before' '' sh -c "(cd ours && cksum -- * && ls -A) | diff was -"
+fails 2 'the same in a new folder' 'place-search -c s.jsonc --search bad.jsonc --out new/er' 'no key'
+is 'which stays empty' '' ls new
+fails 2 'a trace that is none' 'place-search -c s.jsonc --trace none --out new' 'none: No such file'
+fails 2 'no trace' 'echo "{\"rows\": 4} // \"trace\": \"t\"" >q; place-search -c q --out new' 'no trace'
+fails 2 'where another one runs' 'mkdir ours/.part; place-search -c s.jsonc --out ours' 'ours/.part: another run'
+rmdir ours/.part
+trace-gen --layers 2 --model reference --batches 2 --rows 64 --mesh-rows 4 --experts 16 -k 2 -s 7 -o two
+sed 's/"layer": 0, //' s.jsonc >both.jsonc
+echo '{"search": "local", "restarts": 1, "local_search_iters": 20}' >q.jsonc
+place-search -c both.jsonc --trace two --search q.jsonc --out r >said
+is 'a file for each layer, and none of the run before' 'placement-0.json placement-1.json' sh -c 'cd r && echo placement*'
+is 'the key trace, as JSONC has it' 0 sh -c 'printf "/* \"trace\": \"none\", */ {\"tr\\\\u0061ce\": \".//t\",\n%s" "$(sed "1d" s.jsonc)" >q; place-search -c q --search q.jsonc --out r >said; echo $?'
+is 'steps and progress on a terminal' 'count replicate place search evaluate keep' sh -c \
+	'TRACE_FAKE_TTY=2 place-search -c s.jsonc --search q.jsonc --out r 2>err >said; grep -q changes/s err && sed -n "s/.*place-search: //p" err | xargs'
+is 'help' usage: sh -c 'place-search --help | grep -o ^usage:'
 is 'wrong use' 2 sh -c 'place-search 2>/dev/null; echo $?'
 done_testing

@@ -14,6 +14,20 @@ is 'pictures, and the table again' 0 sh -c 'grep -q eplb.ours all/sweep.svg && g
 is 'searches end no costlier than they begin' 0 sh -c "awk 'NR > 1 { split(\$1, n, \".\"); c[\$1] = \$3; i[n[1]] } END { for (k in i) for (r in c) if (index(r, k \".\") == 1 && c[r] > c[k \".none\"]) bad++; print bad + 0 }' all/sweep.tsv"
 ok 'files of one'\''s own' place-sweep -c s.jsonc --out some --init 'own.jsonc even' --search 'walk.jsonc none'
 is 'have their names' 'even.none even.walk own.none own.walk' sh -c 'tail -n +2 some/sweep.tsv | cut -f 1 | sort | xargs'
+for s in local anneal; do # told to stop by time alone
+	trace-show "all/eplb.$s.search" | awk -v s=$s '!/^@/ && $2 > t { t = $2 } END { if (t < 0.05) print s, t }'
+done >early
+is 'a search has its time' '' cat early
+(cd some && cksum -- * && ls -A) >was
+echo '{"search": "local"}' >bad.jsonc
+fails 2 'a search without its keys' 'place-sweep -c s.jsonc --out some --init "own.jsonc even" --search "walk.jsonc bad.jsonc"' 'bad.jsonc:1:1: no key'
+is 'the results are those of the run before' '' sh -c "(cd some && cksum -- * && ls -A) | diff was -"
+fails 2 'a trace that is none' 'place-sweep -c s.jsonc --trace none --out new' 'none: No such file'
+is 'no folder of it' '' sh -c '[ ! -e new ] || ls -A new'
+TRACE_FAKE_TTY=2 place-sweep -c s.jsonc --out some --init eplb --search 'walk.jsonc none' >said 2>err
+is 'steps and progress on a terminal' 'count replicate place eplb search eplb.walk search eplb.none table and pictures' sh -c \
+	'grep -q changes/s err && sed -n "s/.*place-sweep: //p" err | xargs'
+is 'nothing is left of the runs before' 'eplb.none.place eplb.none.search eplb.start eplb.walk.place eplb.walk.search' sh -c 'cd some && echo *.*.place *.*.search *.start | xargs -n 1 | sort | xargs'
 fails 2 'a search that is none' 'place-sweep -c s.jsonc --out bad --search lokal' 'lokal: no such search'
 is 'wrong use' 2 sh -c 'place-sweep --out x 2>/dev/null; echo $?'
 done_testing

@@ -46,7 +46,7 @@ is 'above 40 curves no names but a ramp' '0 41' sh -c "plot-curves --script many
 fails 2 'a column that is not there' 'plot-curves -y no one' '@table has no column no, it has chain'
 fails 2 'one that is a matrix' 'coact a | plot-curves -y n --script' '16 values a row'
 fails 2 'no such frame' 'plot-curves --frame no one' 'no frames of no'
-fails 2 'a trace' 'plot-curves --script a' 'nothing to draw'
+fails 2 'a trace' 'plot-curves --script a' 'nothing to draw: no result frames: expert-load'
 fails 2 'text' "printf '@trace v=1 layers=1 experts=4 topk=2\n@table name=t rows=2 cols=s:s8 bytes=2\nab\n@end frames=1\n' | plot-curves -y s -t" 'no numbers but s8'
 fails 2 'an empty input' 'plot-curves </dev/null' 'empty'
 fails 2 'a mark that is none' 'plot-curves --mark 3,x load' 'mark'

@@ -10,6 +10,12 @@ is 'cells are the counts' "$(coact -l 1 a | trace-show | grep -v @ | tr , ' ')" 
 plot-heat -l 1 --script co >p
 is 'the diagonal is left out unasked' 8 sh -c 'grep "^[0-9?]" p | grep -o "?" | wc -l'
 plot-heat --script load >p
+{ coact --norm pmi a; coact --norm jaccard a; } >several
+same '--frame: one table of several' 'plot-heat --frame coact-pmi --script several' 'coact --norm pmi a | plot-heat --script'
+printf '@trace v=1 layers=1 experts=4 topk=2\n@table name=t rows=2 cols=s:s8,v:u8 bytes=66\nab%062d\0\1\n@end frames=1\n' 0 >text
+fails 2 'a column of text' 'plot-heat --col s --script text' '@table: column s is no numbers'
+fails 2 'a column that is not there' 'plot-heat --col no --script text' '@table has no column no, it has s, v'
+fails 2 '--frame: none of it' 'plot-heat --frame coact-pmi --script load' 'no frames of coact-pmi'
 is 'a line a layer' 3 sh -c "sed -n '/<< EOD/,/^EOD/p' p | grep -vc EOD"
 awk -F'\t' '$1 == 2 && $3 == 5 { print 100 * $4 / $2 }' <<-EOF >want
 	$(expert-load -t a)

@@ -59,4 +59,26 @@ done
 same 'a relative name with a blank, a leading dash' 'cp small "./-a b" && trace-check "./-a b" && trace-filter --no-prog -- "-a b"' 'trace-filter small --no-prog'
 is 'bytes skipped are told' 'trace-filter: 101 bytes were broken and are left out' \
 	sh -c '{ head -n 1 small; head -c 100 /dev/zero; echo; tail -n +2 small; } >hurt; trace-filter --keep-going -o saved hurt; trace-check saved'
+# what a file of another kind is, and who reads it
+trace-gen --rows 9 -o kind.trace
+gzip -c kind.trace >kind.gz
+printf '\200\4}.' >kind.pickle
+trace2jsonl kind.trace >kind.jsonl
+trace2csv -o kind.csv kind.trace
+trace2npz -o kind.npz kind.trace
+for name in npz2trace pt2trace pkl2trace jsonl2trace log2trace csv2trace; do
+	fails 2 "$name of a trace" "$name kind.trace" 'a trace: it needs no conversion'
+	fails 2 "$name of gzip" "$name kind.gz" 'give it to gzip -dc first'
+	case $name in
+	npz2trace) fails 2 "$name of a pickle" "$name kind.pickle" 'pt2trace reads it' ;;
+	j* | l* | c*)
+		fails 2 "$name of a zip" "$name kind.npz" 'a zip file: npz2trace or pt2trace reads it'
+		fails 2 "$name of a pickle" "$name kind.pickle" 'a pickle: pkl2trace or pt2trace reads it'
+		;;
+	esac
+	case $name in j* | l*) ;; *) fails 2 "$name of JSON" "$name kind.jsonl" 'JSON: jsonl2trace or log2trace reads it' ;; esac
+	case $name in c*) ;; *) fails 2 "$name of CSV" "$name kind.csv" 'CSV: csv2trace reads it' ;; esac
+done
+fails 2 'a log is no JSON Lines' 'echo "{\"samples\": []}" | jsonl2trace' 'log2trace reads it'
+fails 2 'JSON Lines are no log' 'log2trace kind.jsonl' 'jsonl2trace reads it'
 done_testing

@@ -33,5 +33,7 @@ if [ -d "$DATA/flame-moe-290m" ]; then
 else
 	skip_one 'no shipped histograms here'
 fi
-fails 2 'layers that are not there' 'trace-gen --rows 9 | topk-stats -k 1 -l 9' 'none of these layers'
+fails 2 'layers that are not there' 'trace-gen --rows 9 | topk-stats -k 1 -l 9' 'no records for layer 9 '
+fails 2 'no routing' 'trace-gen --rows 9 | expert-load | topk-stats' 'only @count frames: give it the trace'
+fails 2 'one of them is not there' 'trace-gen --rows 9 | topk-stats -k 1 -l 0,9' 'no records for layer 9 '
 done_testing

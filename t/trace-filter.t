@@ -69,6 +69,11 @@ is 'sample 0' 0 sh -c 'trace-filter --sample 0 a.trace | grep -ac ^@route'
 same 'sample 1' 'trace-filter --no-prog --sample 1 a.trace' 'cat a.trace'
 same 'compressed input' 'trace-filter -z a.trace | trace-filter --row 5-9 -t' 'trace-filter --row 5-9 -t a.trace'
 
+is '--frame: a kind, its rows still by what @tok says' '1@end 2@prog 4@route 1@trace' \
+	sh -c "trace-filter --frame route -l 1 --pos 1 a.trace | grep -ao '^@[a-z]*' | sort | uniq -c | awk '{ print \$1 \$2 }' | paste -sd' ' -"
+{ topk-stats -k 1 a.trace; coact --norm pmi a.trace; coact --norm jaccard a.trace; } >several
+is '--frame: a table by its name' coact-pmi sh -c 'trace-filter --frame coact-pmi -t several | grep -v "^#" | cut -f 1 | sort -u'
+fails 2 '--frame: none of it' 'trace-filter --frame flow several' 'no frames of flow'
 fails 2 'no such layer' 'trace-filter -l 9 small.trace' 'none of these layers'
 fails 2 'no pos' "printf '@trace v=1 layers=1 experts=4 topk=1\n@tok batch=0 rows=1 cols=tok:u8 bytes=1\n\1\n@end frames=1\n' | trace-filter --pos 1" 'pos is missing'
 fails 2 'no tok' "printf '@trace v=1 layers=1 experts=4 topk=1\n@route layer=0 rows=1 cols=ids:u8 bytes=1\n\1\n@end frames=1\n' | trace-filter --pos 1" 'no @tok'

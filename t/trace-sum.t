@@ -27,7 +27,7 @@ fails 2 'a column overflows' 'trace-sum full a full' 'n overflows'
 count 0 'n_t=9223372036854775807 ' '\0\0' | sect 1 >big
 fails 2 'a key overflows' 'trace-sum big big' 'n_t overflows'
 printf '@route layer=0 rows=1 cols=ids:u8 bytes=1\n\1\n' | sect 1 >r
-fails 2 'rows are no sum' 'trace-sum r' '@route is no sum'
+fails 2 'rows are no sum' 'trace-sum r' '@route is no sum: it has no counters to add .expert-load'
 printf '@table name=x rows=1 cols=n:u8 bytes=1\n\1\n' | sect 1 >t
 fails 2 'tables are none' 'trace-sum t' '@table is no sum'
 printf '@hist layer=0 of=w rows=1 cols=n:f32 bytes=4\n\0\0\0\0\n' | sect 1 >f

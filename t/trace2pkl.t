@@ -35,7 +35,7 @@ fails 2 'two tables of one name' 'trace2pkl --dir d2 b.trace' 'a second table of
 trace 'layer=3 kernel=cubic' >b.trace
 fails 2 'a kernel without a name' 'trace2pkl b.trace' 'a kernel that no file'
 trace-gen --layers 1 --batches 1 --rows 8 --experts 8 >b.trace
-fails 2 'no tables' 'trace2pkl b.trace' 'no kde frames$'
+fails 2 'no tables' 'trace2pkl b.trace' 'no kde frames: logit-kde writes them$'
 one='\000\000\000\000\000\000\360\277' && trace 'layer=3' >b.trace && one='\000\000\000\000\000\000\360\077'
 fails 2 'a table that is none' 'trace2pkl b.trace' 'frame 1 .*point 1: x does not rise'
 trace 'layer=3' >b.trace

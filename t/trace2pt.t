@@ -37,4 +37,5 @@ fails 2 'an empty slot' "printf '@trace v=1 layers=1 experts=4 topk=1\n@route la
 fails 2 'a cut stream' 'head -c 500 two.trace | trace2pt -l 0 -o cut.pt'
 ok 'and no file is left' test ! -e cut.pt
 fails 2 'a full disk' 'trace2pt -l 0 two.trace >/dev/full'
+fails 2 'a section a layer' 'for l in 0 1; do trace-gen --layers 2 --rows 9 | trace-filter -l $l; done | trace2pt -l 1' 'trace-merge of files of a layer each'
 done_testing

@@ -1,9 +1,11 @@
 /* A ring of items: the caller fills and empties it, workers work inside. */
 #include <pthread.h>
 #include <sched.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "pool.h"
+#include "size.h"
 
 struct slot {
 	void *item;
@@ -140,4 +142,42 @@ pool_run(int jobs, const struct pool_ops *ops, void *arg)
 	free(threads);
 	free(q.ring);
 	return r < 0 ? r : 0;
+}
+
+struct each {
+	void (*work)(void *arg, size_t i);
+	void *arg;
+	size_t next, n;
+};
+
+static void *
+each_next(void *p) /* a number, and one so that it is not NULL */
+{
+	struct each *e = p;
+
+	return e->next < e->n ? (void *)(uintptr_t)++e->next : NULL;
+}
+
+static void
+each_work(void *p, void *item)
+{
+	struct each *e = p;
+
+	e->work(e->arg, (size_t)(uintptr_t)item - 1);
+}
+
+static int
+each_done(void *p, void *item)
+{
+	return 0;
+}
+
+void
+pool_each(int jobs, size_t n, void (*work)(void *arg, size_t i), void *arg)
+{
+	static const struct pool_ops ops = {each_next, each_work, each_done, NULL};
+	struct each e = {work, arg, 0, n};
+
+	if (pool_run((int)MIN((size_t)MAX(jobs, 1), n), &ops, &e) < 0)
+		pool_run(1, &ops, &e);
 }

@@ -2,6 +2,8 @@
 #ifndef POOL_H
 #define POOL_H
 
+#include <stddef.h>
+
 /*
  * next() hands out items until it returns NULL, work() is called on each by
  * any of jobs threads, done() gets them back in order.  next and done run in
@@ -18,6 +20,8 @@ struct pool_ops {
 };
 
 int pool_run(int jobs, const struct pool_ops *ops, void *arg);
+/* work() on each number below n, by at most jobs threads; here alone where none can be made. */
+void pool_each(int jobs, size_t n, void (*work)(void *arg, size_t i), void *arg);
 int pool_cores(void); /* processors that this process may use, at least 1 */
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "crc32c.h"
 #include "frame.h"
+#include "kind.h"
 #include "num.h"
 #include "size.h"
 
@@ -419,26 +420,10 @@ check_order(struct tr *t, const struct tr_frame *f)
 static int
 not_a_trace(struct tr *t)
 {
-	static const struct {
-		const char *magic;
-		size_t n;
-		const char *what;
-	} known[] = {
-		{"PK", 2, "a zip file, not a trace: npz2trace or pt2trace reads it"},
-		{"\x93NUMPY", 6, "an NPY file, not a trace: npz2trace reads it"},
-		{"\x80\x02", 2, "a pickle, not a trace: pt2trace reads it"},
-		{"\x80\x04", 2, "a pickle, not a trace: pkl2trace or pt2trace reads it"},
-		{"\x28\xb5\x2f\xfd", 4, "zstd-compressed: give it to zstd -dc first"},
-		{"\x1f\x8b", 2, "gzip-compressed: give it to gzip -dc first"},
-		{"{", 1, "JSON, not a trace: jsonl2trace or log2trace reads it"},
-		{"layer_id,", 9, "CSV, not a trace: csv2trace reads it"},
-		{"#", 1, "text, not a trace: give -t to the last tool only"},
-	};
-	size_t n = t->end - t->start;
+	const char *what = kind_told(t->buf + t->start, t->end - t->start);
 
-	for (size_t i = 0; i < LEN(known); i++)
-		if (n >= known[i].n && !memcmp(t->buf + t->start, known[i].magic, known[i].n))
-			return fail_file(t, TR_ETEXT, "%s", known[i].what);
+	if (what)
+		return fail_file(t, TR_ETEXT, "not a trace but %s", what);
 	return fail_file(t, TR_ETEXT, "not a trace");
 }
 

@@ -281,15 +281,34 @@ put_names(struct text *x, const struct tr_frame *f, const char *rowname, int ran
 	return end_row(x);
 }
 
+/* A number with no more digits than eyes want, up to NUM_MAX bytes: its length. */
+static size_t
+eye_num(char *to, double v)
+{
+	double a = v < 0 ? -v : v;
+
+	if (v != v)
+		return (size_t)sprintf(to, "nan");
+	return (size_t)sprintf(to, a >= 1e5 && a < 1e15 ? "%.0f" : "%.6g", v);
+}
+
 static int
 put_keys(struct text *x, const struct tr_frame *f)
 {
 	char val[TR_HEADER_MAX];
+	double v;
 
-	for (int i = 0; i < f->nkeys; i++)
-		if (shown(f, i) &&
-		    (tr_text(f, frame_key(f, i), val, sizeof val) < 0 || field(x, val) < 0))
+	for (int i = 0; i < f->nkeys; i++) {
+		if (!shown(f, i))
+			continue;
+		if (tr_text(f, frame_key(f, i), val, sizeof val) < 0)
 			return -1;
+		if (x->flags & TR_TTY && strchr(val, '.') && strlen(val) > 7 &&
+		    num_f64(val, val + strlen(val), &v) == 0)
+			eye_num(val, v);
+		if (field(x, val) < 0)
+			return -1;
+	}
 	return 0;
 }
 
@@ -310,6 +329,9 @@ all_ones(const struct tr_col *c, uint64_t i)
 static int
 put_cell(struct text *x, const struct tr_col *c, uint64_t row)
 {
+	int eyes = x->flags & TR_TTY && c->type >= TR_F16 && c->type <= TR_F64;
+	double v;
+
 	for (uint64_t i = row * c->width, end = i + c->width; i < end; i++) {
 		if (grow(&x->row, &x->caprow, x->nrow + NUM_MAX + 2) < 0)
 			return -1;
@@ -319,6 +341,8 @@ put_cell(struct text *x, const struct tr_col *c, uint64_t row)
 			x->row[x->nrow++] = '-';
 		else if (c->type == TR_OTHER)
 			x->row[x->nrow++] = '?';
+		else if (eyes && col_f64(c, i, 1, &v) == 0)
+			x->nrow += eye_num(x->row + x->nrow, v);
 		else
 			x->nrow += num_put_col(x->row + x->nrow, c, i);
 	}

@@ -1,6 +1,7 @@
 /* What every main does: options, inputs, output, provenance, progress, exit. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@ static struct {
 	uint64_t jobs, max_bytes, lost;
 	const char *zstd;
 	int help, version, debug, head_done, wrote;
+	char other[TR_NAME_MAX]; /* the first kind of table that is no trace's */
 } self;
 
 int
@@ -278,6 +280,28 @@ tool_fail(struct tool *t)
 }
 
 void
+tool_check(struct tool *t, int r)
+{
+	if (r == TR_ENOMEM)
+		die("no memory");
+	if (r < 0)
+		tool_fail(t);
+}
+
+void
+tool_refuse(struct tool *t, const struct tr_frame *f, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	tr_fail(t->in, f, TR_EVALUE, "@%s: %s", f->kind, text);
+	tool_fail(t);
+}
+
+void
 tool_broken(struct tool *t)
 {
 	if (errno == EPIPE)
@@ -303,6 +327,9 @@ tool_next(struct tool *t, struct tr_frame *f)
 			warn("frame %llu at byte %llu: @%s %llu bytes",
 			     (unsigned long long)f->number, (unsigned long long)f->offset, f->kind,
 			     (unsigned long long)f->bytes);
+		if (!*self.other && f->has_rows && strcmp(f->kind, "route") &&
+		    strcmp(f->kind, "tok"))
+			snprintf(self.other, sizeof self.other, "%s", f->kind);
 		if (!t->head)
 			return 1;
 		r = tr_head_add(t->head, f, t->force);
@@ -313,6 +340,28 @@ tool_next(struct tool *t, struct tr_frame *f)
 		if (r == 0)
 			return 1;
 	}
+}
+
+int
+tool_named(const struct tr_frame *f, const char *name)
+{
+	char val[TR_HEADER_MAX];
+
+	return !name || !strcmp(f->kind, name) ||
+	       (tr_text(f, "name", val, sizeof val) > 0 && !strcmp(val, name));
+}
+
+void
+tool_layers(const struct tr_list *want, const struct tr_list *seen)
+{
+	uint64_t l;
+
+	if (!want->n && !seen->n && *self.other)
+		die("no routing in the input, only @%s frames: give it the trace", self.other);
+	for (uint64_t i = 0; (l = tr_list_at(want, i)) != TR_NONE; i++)
+		if (!seen->n || !tr_list_has(seen, l))
+			die("--layer: no records for layer %llu in the input",
+			    (unsigned long long)l);
 }
 
 /* What went wrong in writing a frame: the disk, its payload, or we. */
@@ -359,7 +408,8 @@ tool_col(struct tool *t, const struct tr_frame *f, const char *name, struct tr_c
 	int r = tr_col(f, name, c);
 
 	if (r == 0)
-		tr_fail(t->in, f, TR_ECOLS, "@%s has no column %s", f->kind, name);
+		tr_fail(t->in, f, TR_ECOLS, "@%s has no column %s%s", f->kind, name,
+			strcmp(name, "logit") ? "" : ": log2trace and pt2trace --logits write it");
 	if (r <= 0)
 		tool_fail(t);
 }

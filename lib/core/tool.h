@@ -76,6 +76,12 @@ void tool_spool(struct spool *s, const char *file);
  * are folded away and only content is handed out. */
 int tool_next(struct tool *t, struct tr_frame *f);
 
+/* What --frame NAME asks for: frames of that kind, or whose name key it is; NULL: all. */
+int tool_named(const struct tr_frame *f, const char *name);
+/* Die where a layer that -l names is none of those seen; and where none is, but
+ * tables of another kind came. */
+void tool_layers(const struct tr_list *want, const struct tr_list *seen);
+
 /* Put a frame, dying if that fails.  Under TOOL_FOLD the folded head goes first. */
 void tool_put(struct tool *t, const struct tr_frame *f);
 
@@ -84,6 +90,11 @@ void tool_open(struct tool *t, struct tr_frame *trace);
 
 /* Die of an error of the reader, or of a library call on frame f. */
 _Noreturn void tool_fail(struct tool *t);
+/* The same where r is negative; TR_ENOMEM says so. */
+void tool_check(struct tool *t, int r);
+/* Die of what frame f says: "@kind: text", with its number and place. */
+_Noreturn void tool_refuse(struct tool *t, const struct tr_frame *f, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* Die of a failed write to t->sink; without a word if its reader has gone. */
 _Noreturn void tool_broken(struct tool *t);

@@ -6,6 +6,7 @@
 
 #include "array.h"
 #include "half.h"
+#include "kind.h"
 #include "npy.h"
 #include "pickle.h"
 #include "safetensors.h"
@@ -131,13 +132,13 @@ array_sniff(const unsigned char *p, size_t n, char err[ARRAY_ERR])
 	} others[] = {
 		{"PK\5\6", 0, 4, "an empty zip"},
 		{"ustar", 257, 5, "a tar archive: torch older than 0.1.10"},
-		{"\x28\xb5\x2f\xfd", 0, 4, "zstd-compressed: unpack it first"},
-		{"\x1f\x8b", 0, 2, "gzip-compressed: unpack it first"},
 		{"\xfd"
 		 "7zXZ",
 		 0, 5, "xz-compressed: unpack it first"},
 		{"version https://git-lfs", 0, 23, "an LFS pointer, not the file"},
 	};
+
+	const char *told;
 
 	*err = 0;
 	if (n >= 6 && !memcmp(p, "\x93NUMPY", 6))
@@ -183,7 +184,11 @@ array_sniff(const unsigned char *p, size_t n, char err[ARRAY_ERR])
 		snprintf(err, ARRAY_ERR, "a safetensors header longer than the file");
 		return ARRAY_UNKNOWN;
 	}
-	snprintf(err, ARRAY_ERR, n ? "no NPZ, NPY, torch, pickle or safetensors file" : "empty");
+	if ((told = kind_told(p, n)))
+		snprintf(err, ARRAY_ERR, "no file of arrays but %s", told);
+	else
+		snprintf(err, ARRAY_ERR,
+			 n ? "no NPZ, NPY, torch, pickle or safetensors file" : "empty");
 	return ARRAY_UNKNOWN;
 }
 

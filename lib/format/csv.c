@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "../../lib/format/csv.h"
+#include "kind.h"
 #include "moetrace.h"
 #include "num.h"
 #include "size.h"
@@ -311,6 +312,7 @@ slow_row(struct dcsv *c, const char *p, const char *end, struct dcsv_row *r)
 int
 dcsv_head(struct dcsv *c)
 {
+	const char *told;
 	char *p, *end, name[32], buf[32];
 	int rc = next_line(c, &p, &end);
 
@@ -320,6 +322,8 @@ dcsv_head(struct dcsv *c)
 		return fail(c, 0, "no header: the file is empty");
 	if (end - p >= 3 && !memcmp(p, "\xef\xbb\xbf", 3)) /* as spreadsheets begin UTF-8 */
 		p += 3;
+	if (*p != 'l' && (told = kind_told(p, (size_t)(end - p))))
+		return fail(c, 1, "no CSV but %s", told);
 	if (split(c, p, end) < 0)
 		return -1;
 	for (size_t i = 0; i < c->ncell; i++) {

@@ -232,7 +232,7 @@ npzroute_open(struct npzroute *r, const unsigned char *p, size_t n, const struct
 	case ARRAY_UNKNOWN:
 		return -1;
 	default:
-		return array_err(&r->l, "no NPZ or NPY file");
+		return array_err(&r->l, "no NPZ or NPY file: pt2trace reads it");
 	}
 	for (int i = 0; i < 2; i++) {
 		const struct array *a = r->tok[i] = array_find(&r->l, names[i]);
@@ -243,6 +243,8 @@ npzroute_open(struct npzroute *r, const unsigned char *p, size_t n, const struct
 	}
 	if (!(r->ids = array_find(&r->l, "routed_experts")))
 		return none(r, "it is None");
+	if (r->ids->ndim == 2)
+		return none(r, "a matrix: --count -k N reads counts of layers x experts");
 	if (r->ids->ndim != 3)
 		return none(r, "not an array of tokens, layers and picks");
 	if (!array_count(r->ids))

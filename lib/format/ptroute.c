@@ -177,7 +177,7 @@ gates_find(struct gates *g, const struct array_list *l, int logits)
 		if (g->n > 4096)
 			return err_set(g, "more than 4096 layers");
 	}
-	return g->n ? 0 : err_set(g, "no routing in it");
+	return g->n ? 0 : err_set(g, "no routing in it (trace-info lists what there is)");
 }
 
 void

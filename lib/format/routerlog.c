@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "json.h"
+#include "kind.h"
 #include "moetrace.h"
 #include "num.h"
 #include "routerlog.h"
@@ -144,13 +145,19 @@ blanks(struct rlog *r)
 static int
 expect(struct rlog *r, char c)
 {
+	const char *told;
+
 	if (blanks(r) < 0)
 		return -1;
-	if (*r->p != c)
-		return r->p == r->end ? fail(r, "the log is cut short")
-				      : fail(r, "'%c' expected", c);
-	r->p++;
-	return 0;
+	if (*r->p == c) {
+		r->p++;
+		return 0;
+	}
+	if (r->p == r->end)
+		return fail(r, "the log is cut short");
+	if (!r->base && r->p == r->buf && (told = kind_told(r->p, (size_t)(r->end - r->p))))
+		return fail(r, "no JSON but %s", told);
+	return fail(r, "'%c' expected", c);
 }
 
 /* Behind an element: 1 if there is one more, 0 behind the closing bracket. */
@@ -386,45 +393,38 @@ null(struct rlog *r)
 	return 1;
 }
 
-/* null is as good as no key. */
+/* A number of a key, an integer n or else x, *n TR_NONE and *x NaN where it is null, which is as
+ * good as no key, or (of x) NaN or Infinity. */
 static int
-count(struct rlog *r, const char *key, uint64_t *n)
+scalar(struct rlog *r, const char *key, uint64_t *n, double *x)
 {
 	const char *q;
 	uint64_t m;
 	int e, digits;
 
-	*n = TR_NONE;
+	if (n)
+		*n = TR_NONE;
+	else
+		*x = NAN;
 	if (blanks(r) < 0)
 		return -1;
 	if (null(r))
 		return 0;
-	if (!(q = scan(r->p, &m, &e, &digits)) || num_u64n(r->p, q, 0, INT64_MAX, n))
-		return fail(r, "%s is no integer", key);
+	if (!n && odd(r->p)) {
+		r->p += odd(r->p);
+		return 0;
+	}
+	q = scan(r->p, &m, &e, &digits);
+	if (!q || (n ? num_u64n(r->p, q, 0, INT64_MAX, n) : num_f64(r->p, q, x)))
+		return fail(r, n ? "%s is no integer" : "%s is no number", key);
 	r->p += q - r->p;
 	return 0;
 }
 
 static int
-real(struct rlog *r, const char *key, double *x)
+count(struct rlog *r, const char *key, uint64_t *n)
 {
-	const char *q;
-	uint64_t m;
-	int e, digits;
-
-	*x = NAN;
-	if (blanks(r) < 0)
-		return -1;
-	if (null(r))
-		return 0;
-	if (odd(r->p)) {
-		r->p += odd(r->p);
-		return 0;
-	}
-	if (!(q = scan(r->p, &m, &e, &digits)) || num_f64(r->p, q, x))
-		return fail(r, "%s is no number", key);
-	r->p += q - r->p;
-	return 0;
+	return scalar(r, key, n, NULL);
 }
 
 static int
@@ -646,7 +646,7 @@ member_of_sample(struct rlog *r, const char *key)
 	}
 	return IS("sample_id")    ? count(r, key, &r->sample_id)
 	       : IS("num_tokens") ? count(r, key, &r->num_tokens)
-	       : IS("loss")       ? real(r, key, &r->loss)
+	       : IS("loss")       ? scalar(r, key, NULL, &r->loss)
 				  : skip(r, 0);
 }
 
@@ -690,7 +690,8 @@ step(struct rlog *r)
 			return member_of_log(r, key) < 0 ? -1 : RLOG_STEP;
 		r->place = DONE;
 		if (!rc && blanks(r) == 0 && r->p != r->end)
-			return fail(r, "text after the log");
+			return fail(r, r->samples ? "text after the log"
+						  : "no log but JSON Lines: jsonl2trace reads it");
 		return *r->err ? -1 : RLOG_STEP;
 	case SAMPLES:
 		if ((rc = first ? any(r, ']') : more(r, ']')) < 0)

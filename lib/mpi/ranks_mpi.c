@@ -1,4 +1,4 @@
-/* The MPI part of lib/place/ranks.h, built by mpicc where there is one. */
+/* The MPI part of lib/search/ranks.h, built by mpicc where there is one. */
 #include <limits.h>
 #include <mpi.h>
 #include <stddef.h>

@@ -30,7 +30,7 @@ static const struct key system_keys[] = {
 	{"shared_copies", U64, AT(shared_copies), 0, 65534, NULL},
 	{"slots", U64, AT(slots), 1, 1 << 24, NULL},
 	{"routing_strategy", WORD, AT(routing), 0, 0,
-	 "balanced-replicas|least-loaded|round-robin|nearest|reroute"},
+	 "balanced-replicas|least-loaded|round-robin|nearest|reroute|first"},
 	{"capacity_factor", F64, AT(factor), 1e-9, 1e9, NULL},
 	{"objective", WORD, AT(objective), 0, 0, "mean|p95|p99"},
 	{"origin_mode", WORD, AT(origin), 0, 0, "average-rows|round-robin|random"},

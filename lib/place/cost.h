@@ -10,7 +10,14 @@
 #include "place.h"
 #include "size.h"
 
-enum cost_routing { ROUTE_BALANCED, ROUTE_LEAST, ROUTE_ROBIN, ROUTE_NEAREST, ROUTE_REROUTE };
+enum cost_routing {
+	ROUTE_BALANCED,
+	ROUTE_LEAST,
+	ROUTE_ROBIN,
+	ROUTE_NEAREST,
+	ROUTE_REROUTE,
+	ROUTE_FIRST
+};
 enum cost_kind { COST_LINEAR, COST_SIMPLE };
 enum cost_objective { COST_MEAN, COST_P95, COST_P99 };
 enum cost_origin { ORIGIN_AVERAGE, ORIGIN_ROBIN, ORIGIN_RANDOM };

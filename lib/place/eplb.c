@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "eplb.h"
+#include "replicate.h"
 
 /* A load of num / den, compared exactly. */
 struct item {
@@ -13,11 +14,10 @@ static int
 by_load(const void *x, const void *y)
 {
 	const struct item *a = x, *b = y;
-	unsigned __int128 l = (unsigned __int128)a->num * b->den;
-	unsigned __int128 r = (unsigned __int128)b->num * a->den;
-
-	if (l != r)
-		return l < r ? 1 : -1;
+	if (replicate_heavier(a->num, a->den, b->num, b->den))
+		return -1;
+	if (replicate_heavier(b->num, b->den, a->num, a->den))
+		return 1;
 	return (a->at > b->at) - (a->at < b->at);
 }
 
@@ -80,8 +80,8 @@ node(const uint64_t *count, const uint32_t *log, uint32_t n, uint32_t slots, uin
 		} else {
 			best = 0;
 			for (uint32_t e = 1; e < n; e++)
-				if ((unsigned __int128)count[log[e]] * copies[best] >
-				    (unsigned __int128)count[log[best]] * copies[e])
+				if (replicate_heavier(count[log[e]], copies[e], count[log[best]],
+						      copies[best]))
 					best = e;
 			copies[best]++;
 		}
@@ -146,25 +146,16 @@ eplb_place(struct place *p, const uint64_t *count, uint32_t groups, uint32_t nod
 {
 	uint32_t devices = p->rows * p->cols, slots = p->n;
 	uint16_t *expert = malloc((slots + 1) * sizeof *expert);
-	uint32_t *copies = calloc(p->experts + 1, sizeof *copies);
 	struct place q;
 	int r = TR_ENOMEM;
 
-	if (expert && copies &&
-	    (r = eplb_plan(count, p->experts, slots, groups, nodes, devices, expert)) == 0) {
-		for (uint32_t i = 0; i < slots; i++)
-			copies[expert[i]]++;
-		r = place_init(&q, p->rows, p->cols, p->experts, copies);
-	}
+	if (expert &&
+	    (r = eplb_plan(count, p->experts, slots, groups, nodes, devices, expert)) == 0)
+		r = place_slots(&q, p->rows, p->cols, p->experts, expert, slots);
 	if (!r) {
-		memset(copies, 0, p->experts * sizeof *copies);
-		for (uint32_t i = 0; i < slots; i++) /* copies of an expert by device */
-			q.dev[q.first[expert[i]] + copies[expert[i]]++] =
-				(uint16_t)(i / (slots / devices));
 		place_free(p);
 		*p = q;
 	}
 	free(expert);
-	free(copies);
 	return r;
 }

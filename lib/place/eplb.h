@@ -9,7 +9,7 @@
  * both count as 1.  0, TR_ENOMEM, TR_EVALUE: numbers that do not divide. */
 int eplb_plan(const uint64_t *count, uint32_t experts, uint32_t slots, uint32_t groups,
 	      uint32_t nodes, uint32_t devices, uint16_t *expert);
-/* The same as a placement: p keeps mesh, experts and number of copies, all else is new. */
+/* The same as a placement: p keeps mesh, experts and number of copies, all else is new, slots too. */
 int eplb_place(struct place *p, const uint64_t *count, uint32_t groups, uint32_t nodes);
 
 #endif

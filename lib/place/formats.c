@@ -5,6 +5,7 @@
 #include "formats.h"
 #include "num.h"
 #include "size.h"
+#include "trtllm.h"
 
 static int
 fail(char err[FORMATS_ERR], const char *what)
@@ -73,7 +74,9 @@ slots(const struct placed *l, uint32_t *slot, uint16_t *expert, char err[FORMATS
 	if (!used)
 		return fail(err, "no memory");
 	for (uint32_t i = 0; i < p->n && !r; i++) {
-		if (p->n % ndev || used[p->dev[i]] == per) {
+		uint32_t at = used[p->dev[i]]++;
+
+		if (p->n % ndev || at == per) {
 			snprintf(err, FORMATS_ERR,
 				 "layer %llu: engines want the same number of copies on each of %u "
 				 "devices",
@@ -81,7 +84,14 @@ slots(const struct placed *l, uint32_t *slot, uint16_t *expert, char err[FORMATS
 			r = -1;
 			break;
 		}
-		slot[i] = p->dev[i] * per + used[p->dev[i]]++;
+		at = p->slot ? p->slot[i] : at;
+		if (at >= per) {
+			snprintf(err, FORMATS_ERR, "layer %llu: slot %u of device %u, which has %u",
+				 (unsigned long long)l->layer, at, p->dev[i], per);
+			r = -1;
+			break;
+		}
+		slot[i] = p->dev[i] * per + at;
 		expert[slot[i]] = p->expert[i];
 	}
 	free(used);
@@ -229,80 +239,21 @@ formats_write(enum place_format format, const struct placed *l, size_t n, struct
 
 /* ---- reading ---- */
 
-/* A layer out of the expert of each slot, on devices of n / ndev slots; the order of an
- * expert's copies is that of log2phy (json value, or -1: of the slots). */
-static int
-from_slots(struct placed *l, const uint16_t *expert, size_t n, uint32_t rows, uint32_t cols,
-	   struct json *j, int log2phy, char err[FORMATS_ERR])
+int
+formats_slots(struct placed *l, const uint16_t *expert, size_t n, uint32_t rows, uint32_t cols,
+	      char what[FORMATS_ERR])
 {
-	uint32_t ndev = rows * cols, most = 0, *copies, *at;
-	int r = -1;
+	uint32_t most = 0;
+	int r;
 
-	if (!n || n % ndev) {
-		snprintf(err, FORMATS_ERR, "%zu slots do not divide over %u devices", n, ndev);
-		return -1;
-	}
 	for (size_t i = 0; i < n; i++)
 		most = MAX(most, expert[i]);
-	copies = calloc(most + 2, sizeof *copies);
-	at = calloc(most + 2, sizeof *at);
-	if (!copies || !at)
-		goto out;
-	for (size_t i = 0; i < n; i++)
-		copies[expert[i]]++;
-	if (place_init(&l->place, rows, cols, most + 1, copies) < 0)
-		goto out;
-	r = 0;
-	for (size_t i = 0; i < n; i++)
-		l->place.dev[l->place.first[expert[i]] + at[expert[i]]++] =
-			(uint16_t)(i / (n / ndev));
-	if (log2phy >= 0) {
-		uint32_t e = 0;
-
-		for (int v = json_first(j, log2phy); v >= 0 && e <= most;
-		     v = json_next(j, log2phy, v), e++) {
-			uint32_t i = 0;
-
-			for (int s = json_first(j, v); s >= 0; s = json_next(j, v, s)) {
-				int64_t slot;
-
-				if (json_i64(j, s, &slot) < 0 || slot >= (int64_t)n ||
-				    (slot >= 0 && (expert[slot] != e || i >= copies[e]))) {
-					json_fail(j, s, "a slot that does not hold expert %u", e);
-					snprintf(err, FORMATS_ERR, "%s", j->err);
-					r = -1;
-					goto out;
-				}
-				if (slot >= 0)
-					l->place.dev[l->place.first[e] + i++] =
-						(uint16_t)((size_t)slot / (n / ndev));
-				for (int u = json_first(j, v); u != s; u = json_next(j, v, u)) {
-					int64_t other;
-
-					if (slot >= 0 && json_i64(j, u, &other) == 0 &&
-					    other == slot) {
-						json_fail(j, s, "a slot twice");
-						snprintf(err, FORMATS_ERR, "%s", j->err);
-						r = -1;
-						goto out;
-					}
-				}
-			}
-			if (i != copies[e]) {
-				json_fail(j, v, "%u of the %u slots that hold expert %u", i,
-					  copies[e], e);
-				snprintf(err, FORMATS_ERR, "%s", j->err);
-				r = -1;
-				goto out;
-			}
-		}
-	}
-out:
-	if (!copies || !at)
-		fail(err, "no memory");
-	free(copies);
-	free(at);
-	return r;
+	if ((r = place_slots(&l->place, rows, cols, most + 1, expert, (uint32_t)n)) == TR_EVALUE)
+		snprintf(what, FORMATS_ERR, "%zu slots do not divide over %u devices", n,
+			 rows * cols);
+	else if (r < 0)
+		fail(what, "no memory");
+	return r < 0 ? -1 : 0;
 }
 
 /* One row of numbers below 65535 into v [cap]: how many, or -1. */
@@ -320,44 +271,114 @@ numbers(struct json *j, int row, uint16_t *v, size_t cap)
 	return (long)n;
 }
 
+static uint32_t
+copies_of(const struct place *p, uint32_t e)
+{
+	return e < p->experts ? p->first[e + 1] - p->first[e] : 0;
+}
+
+/* The copies of each expert in the order of a layer of log2phy. */
+static int
+order(struct json *j, int layer, struct place *p, const uint16_t *expert)
+{
+	uint32_t e = 0, per = p->n / (p->rows * p->cols);
+
+	for (int v = json_first(j, layer); v >= 0; v = json_next(j, layer, v), e++) {
+		uint32_t i = 0, n = copies_of(p, e);
+
+		for (int s = json_first(j, v); s >= 0; s = json_next(j, v, s)) {
+			int64_t slot;
+
+			if (json_i64(j, s, &slot) < 0 || slot >= (int64_t)p->n ||
+			    (slot >= 0 && (expert[slot] != e || i >= n)))
+				return json_fail(j, s, "a slot that does not hold expert %u", e);
+			if (slot < 0)
+				continue; /* fills up */
+			for (uint32_t k = 0; k < i; k++)
+				if (p->dev[p->first[e] + k] == slot / per &&
+				    p->slot[p->first[e] + k] == slot % per)
+					return json_fail(j, s, "a slot twice");
+			p->dev[p->first[e] + i] = (uint16_t)(slot / per);
+			p->slot[p->first[e] + i++] = (uint16_t)(slot % per);
+		}
+		if (i != n)
+			return json_fail(j, v, "%u of the %u slots that hold expert %u", i, n, e);
+	}
+	return e < p->experts ? json_fail(j, layer, "no slots of expert %u", e) : 0;
+}
+
+/* Does a layer of logcnt say what the slots do? */
+static int
+count(struct json *j, int layer, const struct place *p)
+{
+	uint32_t e = 0;
+
+	for (int v = json_first(j, layer); v >= 0; v = json_next(j, layer, v), e++) {
+		uint64_t n;
+
+		if (json_u64(j, v, &n) < 0 || n != copies_of(p, e))
+			return json_fail(j, v, "not the %u slots that hold expert %u",
+					 copies_of(p, e), e);
+	}
+	return e < p->experts ? json_fail(j, layer, "no count of expert %u", e) : 0;
+}
+
+/* First element of a table beside the map, -1: not there.  0, or -1: of other layers. */
+static int
+beside(struct json *j, const char *name, int layers, int *table, int *first)
+{
+	*table = name ? json_find(j, 0, name) : -1;
+	*first = *table >= 0 ? json_first(j, *table) : -1;
+	if (*table < 0 || json_size(j, *table) == layers)
+		return 0;
+	return json_fail(j, *table, "%s is not of the %d layers of the map", name, layers);
+}
+
 static long
 read_tables(const char *const name[3], struct json *j, uint32_t rows, uint32_t cols,
 	    struct placed **l, char err[FORMATS_ERR])
 {
-	int map = json_find(j, 0, name[0]), log = name[1] ? json_find(j, 0, name[1]) : -1;
-	int layers = json_find(j, 0, "layers"), v, w, number;
-	size_t n = (size_t)MAX(json_size(j, map), 0), k = 0;
+	int map = json_find(j, 0, name[0]), n = MAX(json_size(j, map), 0), k = 0, r = 0;
+	int log, cnt, layers, w, c, number;
 	uint16_t *expert;
 
-	if (json_type(j, map) != JSON_ARR || !n) {
-		json_fail(j, 0, "no %s", name[0]);
+	if (json_type(j, map) != JSON_ARR || !n)
+		r = json_fail(j, 0, "no %s", name[0]);
+	else if (beside(j, name[1], n, &log, &w) < 0 || beside(j, name[2], n, &cnt, &c) < 0 ||
+		 beside(j, "layers", n, &layers, &number) < 0)
+		r = -1;
+	if (r < 0) {
 		snprintf(err, FORMATS_ERR, "%s", j->err);
 		return -1;
 	}
 	expert = malloc(((size_t)1 << 20) * sizeof *expert);
-	if (!(*l = calloc(n, sizeof **l)) || !expert) {
+	if (!(*l = calloc((size_t)n, sizeof **l)) || !expert) {
 		free(expert);
 		return fail(err, "no memory");
 	}
-	w = log >= 0 ? json_first(j, log) : -1;
-	number = layers >= 0 ? json_first(j, layers) : -1;
-	for (v = json_first(j, map); v >= 0; v = json_next(j, map, v), k++) {
+	for (int v = json_first(j, map); v >= 0 && !r; v = json_next(j, map, v), k++) {
+		struct placed *at = &(*l)[k];
 		long slots = numbers(j, v, expert, (size_t)1 << 20);
+		char what[FORMATS_ERR];
 
-		(*l)[k].layer = k;
-		if (number >= 0 && json_u64(j, number, &(*l)[k].layer) < 0)
-			slots = json_fail(j, number, "no layer");
-		if (slots < 0) {
-			snprintf(err, FORMATS_ERR, "%s", j->err);
-			break;
-		}
-		if (from_slots(&(*l)[k], expert, (size_t)slots, rows, cols, j, w, err) < 0)
-			break;
+		at->layer = (uint64_t)k;
+		if (slots < 0)
+			r = -1;
+		else if (number >= 0 && json_u64(j, number, &at->layer) < 0)
+			r = json_fail(j, number, "no layer");
+		else if (formats_slots(at, expert, (size_t)slots, rows, cols, what) < 0)
+			r = json_fail(j, v, "%s", what);
+		else if ((w >= 0 && order(j, w, &at->place, expert) < 0) ||
+			 (c >= 0 && count(j, c, &at->place) < 0))
+			r = -1;
 		w = w >= 0 ? json_next(j, log, w) : -1;
+		c = c >= 0 ? json_next(j, cnt, c) : -1;
 		number = number >= 0 ? json_next(j, layers, number) : -1;
 	}
+	if (r < 0)
+		snprintf(err, FORMATS_ERR, "%s", j->err);
 	free(expert);
-	return v >= 0 ? -1 : (long)n;
+	return r < 0 ? -1 : n;
 }
 
 /* {"0": [{"device": 3, ...}, ...]} or {"0": [3, ...]} */
@@ -413,73 +434,6 @@ read_placement(struct json *j, uint32_t rows, uint32_t cols, struct placed **l,
 	return bad ? -1 : 1;
 }
 
-/* The flow lists under initial_global_assignments:, `LAYER: [EXPERT, ...]`. */
-static long
-read_trtllm(const char *p, const char *end, uint32_t rows, uint32_t cols, struct placed **l,
-	    char err[FORMATS_ERR])
-{
-	const char *at = memmem(p, (size_t)(end - p), "initial_global_assignments:", 27);
-	uint16_t *expert = malloc(((size_t)1 << 20) * sizeof *expert);
-	long n = 0;
-
-	*l = NULL;
-	if (!at || !expert) {
-		free(expert);
-		return fail(err, at ? "no memory" : "no initial_global_assignments");
-	}
-	for (at += 27; at < end;) {
-		uint64_t layer, x;
-		const char *q;
-		size_t k = 0;
-		void *m;
-
-		while (at < end && strchr(" \r\n\t", *at))
-			at++;
-		for (q = at; q < end && *q >= '0' && *q <= '9'; q++)
-			;
-		if (q == at)
-			break; /* another key, or the end */
-		if (num_u64n(at, q, 0, 1 << 20, &layer) < 0 ||
-		    !(at = memchr(q, '[', (size_t)(end - q))) ||
-		    memchr(q, '\n', (size_t)(at - q))) {
-			n = fail(err, "an assignment that is no list in brackets");
-			break;
-		}
-		for (at++; at < end && *at != ']'; at = q) {
-			while (at < end && strchr(" ,\r\n\t", *at))
-				at++;
-			for (q = at; q < end && *q >= '0' && *q <= '9'; q++)
-				;
-			if (at < end && *at == ']')
-				break;
-			if (num_u64n(at, q, 0, PLACE_NONE - 1, &x) < 0 || k == (size_t)1 << 20) {
-				n = fail(err, "an expert that is no number");
-				break;
-			}
-			expert[k++] = (uint16_t)x;
-		}
-		if (n >= 0 && at >= end)
-			n = fail(err, "a list without its end");
-		at++;
-		if (n < 0)
-			break;
-		if (!(m = realloc(*l, (size_t)(n + 1) * sizeof **l))) {
-			n = fail(err, "no memory");
-			break;
-		}
-		*l = m;
-		memset(&(*l)[n], 0, sizeof **l);
-		(*l)[n].layer = layer;
-		if (from_slots(&(*l)[n], expert, k, rows, cols, NULL, -1, err) < 0) {
-			n = -1;
-			break;
-		}
-		n++;
-	}
-	free(expert);
-	return n ? n : fail(err, "no assignments");
-}
-
 long
 formats_read(enum place_format format, char *p, size_t n, uint32_t rows, uint32_t cols,
 	     struct placed **l, char err[FORMATS_ERR])
@@ -489,7 +443,7 @@ formats_read(enum place_format format, char *p, size_t n, uint32_t rows, uint32_
 
 	*l = NULL;
 	if (format == FORMAT_TRTLLM)
-		return read_trtllm(p, p + n, rows, cols, l, err);
+		return trtllm_read(p, n, rows, cols, l, err);
 	if (json_parse_c(&j, p, n) < 0) {
 		snprintf(err, FORMATS_ERR, "%s", j.err);
 		r = -1;

@@ -25,6 +25,9 @@ struct placed { /* a layer */
 /* The text into o (its p, n; style is set here): 0, or -1 and err. */
 int formats_write(enum place_format format, const struct placed *l, size_t n, struct json_out *o,
 		  char err[FORMATS_ERR]);
+/* A layer out of the expert of each of n slots, device by device: 0, or -1 and what. */
+int formats_slots(struct placed *l, const uint16_t *expert, size_t n, uint32_t rows, uint32_t cols,
+		  char what[FORMATS_ERR]);
 /* Layers of the n bytes at p, which are changed, on a mesh of rows x cols: *l is
  * allocated, the caller's.  Their number, or -1 and err. */
 long formats_read(enum place_format format, char *p, size_t n, uint32_t rows, uint32_t cols,

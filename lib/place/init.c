@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cost.h"
 #include "eplb.h"
 #include "even.h"
 #include "init.h"
@@ -27,14 +28,6 @@ struct work {
 	uint32_t *devused; /* [devices] */
 	uint64_t *devload; /* [devices] */
 };
-
-static uint32_t
-ring(uint32_t a, uint32_t b, uint32_t n)
-{
-	uint32_t d = a < b ? b - a : a - b;
-
-	return MIN(d, n - d);
-}
 
 static uint32_t
 copies(const struct place *p, uint32_t e)
@@ -110,7 +103,7 @@ apart(const struct work *w, uint32_t e, uint32_t element)
 	uint32_t d = w->n;
 
 	for (uint32_t i = 0; i < w->have[e]; i++)
-		d = MIN(d, ring(w->element[w->p->first[e] + i], element, w->n));
+		d = MIN(d, cost_hop(w->element[w->p->first[e] + i], element, w->n));
 	return d;
 }
 
@@ -248,8 +241,8 @@ measure(const struct work *w, uint32_t e, uint32_t k, struct score *s)
 	for (uint32_t i = 0; i < k; i++) {
 		uint32_t d = p->dev[p->first[e] + i];
 
-		s->row = MIN(s->row, ring(s->dev / p->cols, d / p->cols, p->rows));
-		s->col = MIN(s->col, ring(s->dev % p->cols, d % p->cols, p->cols));
+		s->row = MIN(s->row, cost_hop(s->dev / p->cols, d / p->cols, p->rows));
+		s->col = MIN(s->col, cost_hop(s->dev % p->cols, d % p->cols, p->cols));
 	}
 	s->along = w->axis == AXIS_ROW ? s->row : s->col;
 }
@@ -397,6 +390,7 @@ part(struct place *p, const uint64_t *count, uint32_t per_device, uint32_t *used
 			used[a]--;
 			used[d]++;
 			p->dev[i] = (uint16_t)d;
+			place_unslot(p); /* no longer as many on each */
 			return 1;
 		}
 	for (uint32_t j = 0; j < p->n; j++) {
@@ -411,6 +405,12 @@ part(struct place *p, const uint64_t *count, uint32_t per_device, uint32_t *used
 		return 0;
 	p->dev[i] = p->dev[best];
 	p->dev[best] = (uint16_t)a;
+	if (p->slot) {
+		uint16_t s = p->slot[i];
+
+		p->slot[i] = p->slot[best];
+		p->slot[best] = s;
+	}
 	return 1;
 }
 

@@ -33,6 +33,34 @@ place_init(struct place *p, uint32_t rows, uint32_t cols, uint32_t experts, cons
 }
 
 int
+place_slots(struct place *p, uint32_t rows, uint32_t cols, uint32_t experts, const uint16_t *expert,
+	    uint32_t n)
+{
+	uint32_t per = n / (rows * cols), *copies;
+	int r;
+
+	if (!n || n % (rows * cols) || per > UINT16_MAX)
+		return TR_EVALUE;
+	if (!(copies = calloc(experts + 1, sizeof *copies)))
+		return TR_ENOMEM;
+	for (uint32_t i = 0; i < n; i++)
+		copies[expert[i]]++;
+	if ((r = place_init(p, rows, cols, experts, copies)) == 0 &&
+	    !(p->slot = malloc(n * sizeof *p->slot))) {
+		place_free(p);
+		r = TR_ENOMEM;
+	}
+	for (uint32_t i = n; !r && i-- > 0;) { /* from behind: copies of an expert by slot */
+		uint32_t at = p->first[expert[i]] + --copies[expert[i]];
+
+		p->dev[at] = (uint16_t)(i / per);
+		p->slot[at] = (uint16_t)(i % per);
+	}
+	free(copies);
+	return r;
+}
+
+int
 place_consecutive(struct place *p, uint32_t rows, uint32_t cols, uint32_t experts, uint32_t shared)
 {
 	uint32_t n = rows * cols, *copies = calloc((size_t)experts + shared + 1, sizeof *copies);
@@ -72,8 +100,16 @@ place_copy(struct place *to, const struct place *from)
 }
 
 void
+place_unslot(struct place *p)
+{
+	free(p->slot);
+	p->slot = NULL;
+}
+
+void
 place_free(struct place *p)
 {
+	place_unslot(p);
 	free(p->first);
 	free(p->dev);
 	free(p->expert);
@@ -87,16 +123,53 @@ fail(char err[PLACE_ERR], int r, const char *what)
 	return r;
 }
 
+static int
+by_number(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* Column slot into p: no two copies in one. */
+static int
+read_slots(struct place *p, const struct tr_col *c, char err[PLACE_ERR])
+{
+	uint32_t *all = malloc((p->n + 1) * sizeof *all);
+	uint64_t s;
+
+	p->slot = malloc((p->n + 1) * sizeof *p->slot);
+	if (!all || !p->slot) {
+		free(all);
+		return fail(err, TR_ENOMEM, "no memory");
+	}
+	for (uint32_t i = 0; i < p->n; i++) {
+		col_u64(c, i, 1, &s);
+		p->slot[i] = (uint16_t)s;
+		all[i] = (uint32_t)p->dev[i] << 16 | p->slot[i];
+	}
+	qsort(all, p->n, sizeof *all, by_number);
+	for (uint32_t i = 1; i < p->n; i++)
+		if (all[i] == all[i - 1] && all[i] >> 16 != PLACE_NONE) {
+			snprintf(err, PLACE_ERR, "device %u: two copies in slot %u", all[i] >> 16,
+				 all[i] & 0xffff);
+			free(all);
+			return TR_EVALUE;
+		}
+	free(all);
+	return 0;
+}
+
 int
 place_read(struct place *p, struct tr_frame *f, uint64_t layer, char err[PLACE_ERR])
 {
-	struct tr_col expert, dev;
+	struct tr_col expert, dev, slot;
 	const char *mesh;
 	unsigned rows, cols;
 	uint64_t e, d, last = 0, n = f->rows, most = 0;
 	uint32_t *copies;
 	char tail;
-	int r;
+	int r, slots;
 
 	if (strcmp(f->kind, "place") || (layer != TR_NONE && tr_get(f, "layer", TR_NONE) != layer))
 		return 0;
@@ -107,6 +180,9 @@ place_read(struct place *p, struct tr_frame *f, uint64_t layer, char err[PLACE_E
 		return fail(err, r ? r : TR_ECOLS, "it lacks expert or dev");
 	if (expert.type > TR_U64 || dev.type > TR_U64 || expert.width != 1 || dev.width != 1)
 		return fail(err, TR_ECOLS, "expert and dev are no unsigned numbers");
+	if ((slots = tr_col(f, "slot", &slot)) < 0 ||
+	    (slots && (slot.type != TR_U16 || slot.width != 1)))
+		return fail(err, slots < 0 ? slots : TR_ECOLS, "slot is no u16");
 	if (n == 0 || n > 1 << 24)
 		return fail(err, TR_ECOLS, "no copies, or too many");
 	for (uint64_t i = 0; i < n; i++) {
@@ -137,6 +213,10 @@ place_read(struct place *p, struct tr_frame *f, uint64_t layer, char err[PLACE_E
 		}
 		p->dev[i] = (uint16_t)d;
 	}
+	if (slots && (r = read_slots(p, &slot, err)) < 0) {
+		place_free(p);
+		return r;
+	}
 	return 1;
 }
 
@@ -152,6 +232,8 @@ place_frame(const struct place *p, uint64_t layer, struct tr_frame *f)
 	tr_rows(f, p->n);
 	tr_addcol(f, "expert", TR_U16, 1, p->expert);
 	tr_addcol(f, "dev", TR_U16, 1, p->dev);
+	if (p->slot)
+		tr_addcol(f, "slot", TR_U16, 1, p->slot);
 }
 
 uint32_t

@@ -17,16 +17,22 @@ struct place {
 	uint32_t n;          /* instances */
 	uint32_t *first; /* [experts + 1]: instances of expert e are first[e] .. first[e + 1] - 1 */
 	uint16_t *dev, *expert; /* [n] */
+	uint16_t *slot;         /* [n] place on its device, from 0; NULL: not told */
 };
 
 /* Copies [experts] of each expert, none of them placed: 0 or TR_ENOMEM. */
 int place_init(struct place *p, uint32_t rows, uint32_t cols, uint32_t experts,
 	       const uint32_t *copies);
+/* Of the expert of each of n slots, as many on each device, device by device: 0, TR_ENOMEM, or
+ * TR_EVALUE: they do not divide, or are more than 65535 on a device. */
+int place_slots(struct place *p, uint32_t rows, uint32_t cols, uint32_t experts,
+		const uint16_t *expert, uint32_t n);
 /* The routed experts one after the other, as many on each device, and a copy of each
  * shared one on all: 0 or TR_ENOMEM. */
 int place_consecutive(struct place *p, uint32_t rows, uint32_t cols, uint32_t experts,
 		      uint32_t shared);
-int place_copy(struct place *to, const struct place *from);
+int place_copy(struct place *to, const struct place *from); /* without slots */
+void place_unslot(struct place *p);                         /* copies are about to move */
 void place_free(struct place *p);
 
 /* A place frame: 1; 0 if f is none of that layer (TR_NONE: of any); <0 and err. */

@@ -55,13 +55,6 @@ replicate_one_each(const uint64_t *count, uint32_t experts, uint32_t shared, uin
 	return 0;
 }
 
-/* Is a's load a copy greater than b's?  Exactly, without division. */
-static int
-heavier(uint64_t count, uint32_t copies, uint64_t count2, uint32_t copies2)
-{
-	return (unsigned __int128)count * copies2 > (unsigned __int128)count2 * copies;
-}
-
 /* left more copies for the first n experts. */
 static void
 level(const uint64_t *count, uint32_t n, int64_t left, uint32_t limit, uint32_t *copies)
@@ -72,7 +65,7 @@ level(const uint64_t *count, uint32_t n, int64_t left, uint32_t limit, uint32_t 
 		for (uint32_t e = 0; e < n; e++)
 			if (copies[e] < limit &&
 			    (best == UINT32_MAX ||
-			     heavier(count[e], copies[e], count[best], copies[best])))
+			     replicate_heavier(count[e], copies[e], count[best], copies[best])))
 				best = e;
 		if (best == UINT32_MAX)
 			limit = UINT32_MAX, left++; /* all have one a device: then twice on some */

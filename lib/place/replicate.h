@@ -4,6 +4,14 @@
 
 #include <stdint.h>
 
+/* Is the load of a copy, one of so many that share count, greater than that of the other's?
+ * Exactly, without division. */
+static inline int
+replicate_heavier(uint64_t count, uint32_t copies, uint64_t count2, uint32_t copies2)
+{
+	return (unsigned __int128)count * copies2 > (unsigned __int128)count2 * copies;
+}
+
 /* All fill copies [experts] from count [experts]; the last `shared` experts get
  * shared_copies each where that is not 0, else they are like any other.  0,
  * TR_EVALUE: slots do not suffice for one copy each, or TR_ENOMEM. */

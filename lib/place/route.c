@@ -143,7 +143,8 @@ route_batch(const struct place *p, const struct tokens *t, size_t batch, const s
 					}
 				}
 				break;
-			default:
+			default: /* ROUTE_FIRST, however full */
+				k = 0;
 				break;
 			}
 			r->used[first + k]++;

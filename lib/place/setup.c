@@ -393,6 +393,25 @@ setup_places(struct setup *s, struct tool *t, const char *file, struct setup_pla
 }
 
 void
+setup_as_placed(struct setup *s, const struct setup_place *p, size_t n)
+{
+	uint32_t *used, most = 1;
+
+	if (s->system)
+		return;
+	s->c.rows = s->mesh ? s->c.rows : p->place.rows;
+	s->c.cols = s->mesh ? s->c.cols : p->place.cols;
+	for (size_t i = 0; i < n && s->slots == TR_NONE; i++) {
+		used = xcalloc(PLACE_NONE + 1, sizeof *used);
+		for (uint32_t k = 0; k < p[i].place.n; k++)
+			if (++used[p[i].place.dev[k]] > most && p[i].place.dev[k] != PLACE_NONE)
+				most = used[p[i].place.dev[k]];
+		free(used);
+		s->c.slots = most * s->c.rows * s->c.cols;
+	}
+}
+
+void
 setup_check(const struct setup_place *p, uint32_t per_device)
 {
 	char err[PLACE_ERR];

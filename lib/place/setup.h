@@ -35,8 +35,10 @@ struct setup {
 	{'c', "config", "FILE", OPT_STR, &(s).system, "the system (JSONC)", 0, 0},                  \
 		{'l', "layer", "LIST", OPT_LIST, &(s).layers, "only these layers", 0, 0},           \
 		{0, "mesh", "RxC", OPT_STR, &(s).mesh, "rows and columns of devices (16x8)", 0, 0}, \
-		{0, "experts", "N", OPT_U64, &(s).experts, "routed experts (256)", 1, 65534},       \
-		{0, "shared", "N", OPT_U64, &(s).shared, "shared experts (1)", 0, 1024},            \
+		{0,       "experts",    "N",                                                        \
+		 OPT_U64, &(s).experts, "routed experts (the trace's; with -c 256)",                \
+		 1,       65534},                                                                   \
+		{0, "shared", "N", OPT_U64, &(s).shared, "shared experts (0; with -c 1)", 0, 1024}, \
 	{                                                                                           \
 		0, "slots", "N", OPT_U64, &(s).slots, "copies on all devices (384)", 1, 1 << 24     \
 	}
@@ -44,7 +46,7 @@ struct setup {
 #define SETUP_COST_OPTS(s)                                                                          \
 	{0,                                                                                         \
 	 "routing",                                                                                 \
-	 "balanced-replicas|least-loaded|round-robin|nearest|reroute",                              \
+	 "balanced-replicas|least-loaded|round-robin|nearest|reroute|first",                        \
 	 OPT_WORD,                                                                                  \
 	 &(s).routing,                                                                              \
 	 "which copy a pick goes to",                                                               \
@@ -115,6 +117,9 @@ struct setup_place {
 	struct place place;
 };
 size_t setup_places(struct setup *s, struct tool *t, const char *file, struct setup_place **out);
+/* Without -c, the mesh and the slots that no option tells are those of the placements: a device
+ * takes as many copies as the fullest has. */
+void setup_as_placed(struct setup *s, const struct setup_place *p, size_t n);
 /* Dies where a copy is on no device, or a device has more than per_device (0: any number). */
 void setup_check(const struct setup_place *p, uint32_t per_device);
 /* The tokens, or counts, of the placement's layer; dies where there are none, or of other

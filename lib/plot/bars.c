@@ -1,4 +1,5 @@
 #include <math.h>
+#include <stdio.h>
 
 #include "bars.h"
 #include "size.h"
@@ -28,6 +29,17 @@ put_scale(struct gp *g, const struct sheet *s, const struct bars *panel, size_t 
 			  sheet_nice(hi - lo, s->ph / 26));
 }
 
+/* What the longest number under the bars needs, pixels. */
+static double
+room(const struct bars *p)
+{
+	unsigned long long most = p->n;
+
+	for (size_t i = 0; p->label && i < p->n; i++)
+		most = i ? MAX(most, p->label[i]) : p->label[i];
+	return 8 * snprintf(NULL, 0, "%llu", most) + 6;
+}
+
 static void
 ticks(struct gp *g, const struct sheet *s, const struct bars *p)
 {
@@ -38,9 +50,9 @@ ticks(struct gp *g, const struct sheet *s, const struct bars *p)
 	if (p->width > 0) {
 		gp_printf(g, "set xtics auto\n");
 	} else if (!p->label) {
-		gp_printf(g, "set xtics 0,%zu\n", sheet_step(p->n, s->pw, 30));
+		gp_printf(g, "set xtics 0,%zu\n", sheet_step(p->n, s->pw, room(p)));
 	} else {
-		size_t step = sheet_step(p->n, s->pw, 22);
+		size_t step = sheet_step(p->n, s->pw, room(p));
 
 		gp_printf(g, "set xtics (");
 		for (size_t i = 0; i < p->n; i += step)
@@ -76,6 +88,14 @@ bars_draw(struct gp *g, struct sheet *s, const struct bars *panel, size_t n,
 		gp_printf(g, "EOD\n");
 		sheet_panel(g, s, i, p->title, p->x, scale->unit);
 		ticks(g, s, p);
+		if (p->line > 0 && !(scale->max > 0 && p->line > scale->max))
+			gp_printf(g,
+				  "set label 1 'mean' at graph 1, first %.9g left offset 0.3,0 "
+				  "font ',9' "
+				  "textcolor '#d1495b'\n",
+				  p->line);
+		else
+			gp_printf(g, "unset label 1\n");
 		gp_printf(g, "plot $panel%zu using 1:2 with boxes linecolor '#2c728e'", i);
 		if (p->line > 0)
 			gp_printf(g, ", %.9g with lines linecolor '#d1495b' linewidth 1 dashtype 2",

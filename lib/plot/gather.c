@@ -5,6 +5,7 @@
 
 #include "gather.h"
 #include "num.h"
+#include "picture.h"
 #include "size.h"
 
 enum { CURVES_MAX = 20000 };
@@ -28,7 +29,6 @@ wanted(const struct gather *g, const struct tr_frame *f)
 {
 	static const char *const not [] = {"trace", "prog", "index", "end"};
 	static const char *const raw[] = {"route", "tok", "place"}; /* unasked, no results */
-	char name[64] = "";
 
 	if (!f->has_rows || tr_get(f, "derived", 0) == 1)
 		return 0;
@@ -40,8 +40,7 @@ wanted(const struct gather *g, const struct tr_frame *f)
 			return 0;
 	if (g->layers.n && !tr_list_has(&g->layers, tr_get(f, "layer", TR_NONE)))
 		return 0;
-	tr_text(f, "name", name, sizeof name);
-	return !g->frame || !strcmp(f->kind, g->frame) || !strcmp(name, g->frame);
+	return tool_named(f, g->frame);
 }
 
 /* The last column of one number a row that has no other part to play. */
@@ -61,20 +60,13 @@ last_column(const struct gather *g, struct tr_frame *f)
 static int
 has(struct gather *g, const struct tr_frame *f, const char *name)
 {
-	size_t n;
-
 	if (!name || tr_get(f, name, TR_NONE) != TR_NONE)
 		return 1;
 	for (int i = 0; i < f->ncols; i++)
 		if (!strcmp(f->cols[i].name, name))
 			return 1;
-	if (*g->missing)
-		return 0;
-	n = (size_t)snprintf(g->missing, sizeof g->missing, "@%s has no column %.64s, it has",
-			     f->kind, name);
-	for (int i = 0; i < f->ncols && n < sizeof g->missing; i++)
-		n += (size_t)snprintf(g->missing + n, sizeof g->missing - n, "%s %s", i ? "," : "",
-				      f->cols[i].name);
+	if (!*g->missing)
+		picture_columns(f, name, g->missing, sizeof g->missing);
 	return 0;
 }
 
@@ -242,10 +234,13 @@ void
 gather_end(struct gather *g)
 {
 	if (!g->nseen && g->frame)
-		die("nothing to draw: no frames of %s%s", g->frame,
-		    g->layers.n ? " of these layers" : "");
+		die("nothing to draw: no frames of %s%s%s", g->frame,
+		    g->layers.n ? " of these layers" : "",
+		    strcmp(g->frame, "cost") ? "" : " (place-eval writes them)");
 	if (!g->nseen)
-		die("nothing to draw: no result frames%s", g->layers.n ? " of these layers" : "");
+		die("nothing to draw: no result frames%s",
+		    g->layers.n ? " of these layers"
+				: ": expert-load, topk-stats and place-eval write some");
 	if (!g->n && *g->missing)
 		die("%s", g->missing);
 	if (!g->n)

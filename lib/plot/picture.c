@@ -41,6 +41,37 @@ picture_title(const struct series *s, char *buf, size_t size)
 }
 
 void
+picture_columns(const struct tr_frame *f, const char *name, char *to, size_t size)
+{
+	size_t n = (size_t)snprintf(to, size, "@%s has no column %.64s, it has", f->kind, name);
+
+	for (int i = 0; i < f->ncols && n < size; i++)
+		n += (size_t)snprintf(to + n, size - n, "%s %s", i ? "," : "", f->cols[i].name);
+}
+
+int
+picture_series(struct picture *p, struct series *s, struct tr_frame *f, const char *col, int raw)
+{
+	int r = series_read(s, f, col, raw);
+
+	if (r == TR_ENOMEM)
+		die("no memory");
+	if (r < 0)
+		die("@%s: column %s is no numbers", f->kind, col ? col : "n");
+	if (!r && col && !*p->missing)
+		picture_columns(f, col, p->missing, sizeof p->missing);
+	return r;
+}
+
+void
+picture_nothing(const struct picture *p, const char *what)
+{
+	if (*p->missing)
+		die("%s", p->missing);
+	die("nothing to draw: %s", what);
+}
+
+void
 picture_end(struct picture *p, struct tool *t, struct gp *g)
 {
 	char err[GP_ERR];

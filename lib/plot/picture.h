@@ -13,6 +13,7 @@ struct picture {
 	const char *title, *size;
 	int script, text; /* what is written instead */
 	struct sheet sheet;
+	char missing[1024]; /* what the first frame without --col has */
 };
 
 #define PICTURE_OPTS(pic)                                                                            \
@@ -27,6 +28,13 @@ struct picture {
 void picture_start(struct picture *p, struct tool *t);
 /* "layer 2 k 6" */
 const char *picture_title(const struct series *s, char *buf, size_t size);
+/* "@table has no column x, it has y, z" */
+void picture_columns(const struct tr_frame *f, const char *name, char *to, size_t size);
+/* series_read, dying where that column is none of numbers.  picture_nothing then
+ * says why no frame had anything; what: which frames the tool draws. */
+int picture_series(struct picture *p, struct series *s, struct tr_frame *f, const char *col,
+		   int raw);
+_Noreturn void picture_nothing(const struct picture *p, const char *what);
 /* Run the program, or write it. */
 void picture_end(struct picture *p, struct tool *t, struct gp *g);
 

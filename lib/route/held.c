@@ -15,6 +15,7 @@ struct held {
 		struct tr_list batches;
 	} * done;
 	size_t ndone;
+	struct rows_buf sorted; /* logits in the order of the batch */
 };
 
 struct held *
@@ -39,6 +40,7 @@ held_free(struct held *g)
 	held_section(g);
 	for (size_t i = 0; i < g->cap; i++)
 		rows_free(&g->buf[i]);
+	rows_free(&g->sorted);
 	free(g->done);
 	free(g->buf);
 	free(g->f);
@@ -171,8 +173,9 @@ by_row(const void *a, const void *b)
 	return (x->at > y->at) - (x->at < y->at);
 }
 
-int
-held_order(struct held *g, uint64_t *at, struct tr_frame **f)
+/* at[i]: which row, counted through all frames, is the i-th by its number in the batch. */
+static int
+order(struct held *g, uint64_t *at, struct tr_frame **f)
 {
 	uint64_t n = held_rows(g), k = 0;
 	struct numbered *no = malloc((n + 1) * sizeof *no);
@@ -193,4 +196,26 @@ held_order(struct held *g, uint64_t *at, struct tr_frame **f)
 	}
 	free(no);
 	return e;
+}
+
+int
+held_route(struct held *g, struct rules_work *w, const double *x, size_t experts,
+	   struct rules_row *to, struct tr_frame **f)
+{
+	uint64_t n = held_rows(g), *at = malloc((n + 1) * sizeof *at);
+	struct rules_row *in_order = malloc((n + 1) * sizeof *in_order);
+	double *y = rows_room(&g->sorted, (n + 1) * experts * sizeof *y);
+	int r = at && in_order && y ? order(g, at, f) : TR_ENOMEM;
+
+	for (uint64_t i = 0; i < n && r == 0; i++) {
+		memcpy(y + i * experts, x + at[i] * experts, experts * sizeof *y);
+		in_order[i] = to[at[i]];
+	}
+	if (r == 0 && rules_all(w, y, n, in_order) < 0)
+		r = TR_ENOMEM;
+	for (uint64_t i = 0; i < n && r == 0; i++)
+		to[at[i]] = in_order[i];
+	free(in_order);
+	free(at);
+	return r;
 }

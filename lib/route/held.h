@@ -3,6 +3,7 @@
 #define HELD_H
 
 #include "rows.h"
+#include "rules.h"
 
 struct held; /* frames held, and which batches were done in this section */
 
@@ -20,8 +21,10 @@ void held_clear(struct held *g);
 size_t held_frames(const struct held *g);
 struct tr_frame *held_frame(struct held *g, size_t i); /* g's own */
 uint64_t held_rows(const struct held *g);              /* of all frames */
-/* at[i]: which row, counted through all frames, is the i-th by its number in the
- * batch.  0, TR_ENOMEM, or another where f, set then, has row numbers that are none. */
-int held_order(struct held *g, uint64_t *at, struct tr_frame **f);
+/* rules_all of all rows, logits x [rows][experts] and results to [rows] in the order of the
+ * frames: rows go by their number in the batch, whatever frame has them.  0, TR_ENOMEM, or
+ * another where f, set then, has row numbers that are none. */
+int held_route(struct held *g, struct rules_work *w, const double *x, size_t experts,
+	       struct rules_row *to, struct tr_frame **f);
 
 #endif

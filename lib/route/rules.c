@@ -4,6 +4,7 @@
  * the lower expert.  exp and log are lib/core/num's: the same on every machine.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,27 @@ struct rules_work {
 	uint32_t *ids;
 	struct cand *cand;
 };
+
+int
+rules_fit(const struct rules *r, uint32_t experts, uint32_t nbias, char *why, size_t size)
+{
+	int n = 0;
+
+	if (experts > TR_EXPERTS_MAX)
+		n = snprintf(why, size, "%u logits are too many", experts);
+	else if (r->width > experts)
+		n = snprintf(why, size, "%u picks are more than the %u experts", r->width, experts);
+	else if (r->min_k > r->width)
+		n = snprintf(why, size, "--min-k %u is more than %u picks", r->min_k, r->width);
+	else if (r->bias && nbias != experts)
+		n = snprintf(why, size, "--bias has %u numbers, not a number an expert", nbias);
+	else if (r->kind == RULES_GROUP && experts % r->groups)
+		n = snprintf(why, size, "%u groups do not divide %u experts", r->groups, experts);
+	else if (r->kind == RULES_GROUP && experts / r->groups * r->topk_groups < r->width)
+		n = snprintf(why, size, "%u picks are more than %u groups have experts", r->width,
+			     r->topk_groups);
+	return n ? -1 : 0;
+}
 
 struct rules_work *
 rules_new(const struct rules *r)

@@ -2,6 +2,7 @@
 #ifndef RULES_H
 #define RULES_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum rules_kind {
@@ -61,6 +62,9 @@ struct rules_row {
 			  /* RULES_BH: the k* found, 0: none */
 	double hc;        /* RULES_HC: that value, 0 with rank 0 */
 };
+
+/* Can that many experts, and bias of nbias numbers, be routed so?  0, or -1 and why. */
+int rules_fit(const struct rules *r, uint32_t experts, uint32_t nbias, char *why, size_t size);
 
 struct rules_work; /* scratch memory */
 

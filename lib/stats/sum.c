@@ -76,6 +76,16 @@ sum_at(const struct sum *s, size_t i)
 }
 
 int
+sum_layers(const struct sum *s, struct tr_list *to)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < s->n && r == 0; i++)
+		r = tr_list_add(to, tr_get(s->entry[i].f, "layer", 0));
+	return r;
+}
+
+int
 sum_addable(const struct tr_frame *f)
 {
 	static const char *const rows[] = {"text", "seq",   "tok",   "route",
@@ -283,8 +293,9 @@ check(struct sum *s, const struct tr_frame *f)
 	uint64_t n;
 
 	if (!sum_addable(f)) {
-		snprintf(s->err, sizeof s->err, "@%s is no sum: it has no counters to add",
-			 f->kind);
+		snprintf(s->err, sizeof s->err, "@%s is no sum: it has no counters to add%s",
+			 f->kind,
+			 strcmp(f->kind, "route") ? "" : " (expert-load, coact, topk-stats count)");
 		return TR_EVALUE;
 	}
 	for (int i = 0; i < f->nkeys; i++)

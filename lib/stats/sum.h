@@ -19,6 +19,9 @@ int sum_add(struct sum *s, struct tr_frame *f);
 int sum_keep(struct sum *s, struct tr_frame *f);
 const char *sum_errstr(const struct sum *s);
 
+/* Add the layers of its frames to *to: 0, or TR_ENOMEM. */
+int sum_layers(const struct sum *s, struct tr_list *to);
+
 /* Bring the frames into the one order: kind, layer, other identity. */
 void sum_sort(struct sum *s);
 size_t sum_count(const struct sum *s);

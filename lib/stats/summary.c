@@ -191,25 +191,13 @@ samples(struct summary *s)
 	return n;
 }
 
-/* Percent of the layer's picks that go to each expert. */
 static void
-shares(const struct summary *s, const struct layer *l, double *v)
-{
-	uint64_t all = 0;
-
-	for (uint64_t e = 0; e < s->experts; e++)
-		all += l->count[e];
-	for (uint64_t e = 0; e < s->experts; e++)
-		v[e] = all ? 100 * (double)l->count[e] / (double)all : 0;
-}
-
-static void
-histogram(struct summary *s, const double *v, double lo, double hi)
+histogram(struct summary *s, const double *v, uint32_t copies, double lo, double hi)
 {
 	size_t n[BINS] = {0};
-	double width = (hi - lo) / BINS, factor = (double)s->experts / 100;
+	double width = (hi - lo) / BINS, factor = (double)copies / 100;
 
-	for (uint64_t e = 0; e < s->experts; e++) {
+	for (uint32_t e = 0; e < copies; e++) {
 		size_t b = width > 0 ? (size_t)((v[e] - lo) / width) : 0;
 
 		n[MIN(b, (size_t)BINS - 1)]++;
@@ -224,14 +212,17 @@ histogram(struct summary *s, const double *v, double lo, double hi)
 }
 
 char *
-summary_text(struct summary *s)
+summary_text(struct summary *s, const struct split *o)
 {
-	double *v = malloc((MAX(s->n, s->nlayer * s->experts) + 1) * sizeof *v);
+	size_t room = s->experts + o->slots;
+	double *v = malloc((MAX(s->n, s->nlayer * room) + 1) * sizeof *v);
 	double *most = malloc((s->nlayer + 1) * sizeof *most), lo = INFINITY, hi = 0;
+	uint32_t *expert = malloc((room + 1) * sizeof *expert), copies = 0;
 
-	if (!v || !most) {
+	if (!v || !most || !expert) {
 		free(v);
 		free(most);
+		free(expert);
 		return NULL;
 	}
 	say(s, "trace summary\n  records: %zu\n  samples (unique request_id): %zu\n", s->n,
@@ -242,11 +233,11 @@ summary_text(struct summary *s)
 	percentiles(s, v, s->n, "d");
 	say(s, "max expert frequency per layer (%%)\n");
 	for (size_t i = 0; i < s->nlayer; i++) {
-		double *x = v + i * s->experts;
+		double *x = v + i * room;
 
-		shares(s, &s->layer[i], x);
+		copies = split_percent(o, s->layer[i].count, (uint32_t)s->experts, x, expert);
 		most[i] = 0;
-		for (uint64_t e = 0; e < s->experts; e++) {
+		for (uint32_t e = 0; e < copies; e++) {
 			most[i] = MAX(most[i], x[e]);
 			lo = MIN(lo, x[e]);
 			hi = MAX(hi, x[e]);
@@ -256,10 +247,11 @@ summary_text(struct summary *s)
 	say(s, "per-layer expert frequency histogram (%% of activations)\n");
 	for (size_t i = 0; i < s->nlayer; i++) {
 		say(s, "  layer %llu: ", (unsigned long long)s->layer[i].layer);
-		histogram(s, v + i * s->experts, lo, hi);
+		histogram(s, v + i * room, copies, lo, hi);
 	}
 	free(v);
 	free(most);
+	free(expert);
 	if (s->nomem) {
 		free(s->text);
 		s->text = NULL;

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "moetrace.h"
+#include "split.h"
 
 struct summary;
 
@@ -15,7 +16,7 @@ void summary_section(struct summary *s);
 /* Take in a route frame with its ids; experts of its section.  0 or TR_ENOMEM. */
 int summary_add(struct summary *s, const struct tr_frame *f, const struct tr_ids *ids,
 		uint64_t experts);
-/* The text, NUL-ended, the caller's; NULL: no memory. */
-char *summary_text(struct summary *s);
+/* The text, of the copies that o makes, NUL-ended, the caller's; NULL: no memory. */
+char *summary_text(struct summary *s, const struct split *o);
 
 #endif

@@ -29,6 +29,7 @@ set xlabel '' noenhanced offset 0,0.5
 set ylabel '% of tokens' noenhanced offset 0.5,0
 set xrange [-0.5:7.5]
 set xtics ('1' 0, '7' 1, '2' 2, '4' 3, '0' 4, '3' 5, '6' 6, '5' 7)
+set label 1 'mean' at graph 1, first 25 left offset 0.3,0 font ',9' textcolor '#d1495b'
 plot $panel0 using 1:2 with boxes linecolor '#2c728e', 25 with lines linecolor '#d1495b' linewidth 1 dashtype 2
 $panel1 << EOD
 0 45.583333333333336
@@ -50,5 +51,6 @@ set ylabel '% of tokens' noenhanced offset 0.5,0
 unset label 1
 set xrange [-0.5:7.5]
 set xtics ('2' 0, '1' 1, '7' 2, '4' 3, '5' 4, '6' 5, '0' 6, '3' 7)
+set label 1 'mean' at graph 1, first 25 left offset 0.3,0 font ',9' textcolor '#d1495b'
 plot $panel1 using 1:2 with boxes linecolor '#2c728e', 25 with lines linecolor '#d1495b' linewidth 1 dashtype 2
 unset multiplot

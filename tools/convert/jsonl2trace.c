@@ -13,6 +13,7 @@
 
 #include "../../lib/format/jsonl.h"
 #include "../../lib/format/moebalance.h"
+#include "kind.h"
 #include "tool.h"
 
 enum { AUTO, MOETRACE, MOE_BALANCE };
@@ -173,11 +174,16 @@ static int
 which(const char *p, size_t n, uint64_t line)
 {
 	struct json j = {.line = line};
+	const char *told = line == 1 ? kind_told(p, n) : NULL;
 	int own_dialect;
 
+	if (told && *p != '{')
+		die("%s: no JSON but %s", file, told);
 	if (json_parse(&j, p, n))
 		die("%s:%s", file, j.err);
 	own_dialect = json_find(&j, 0, "kind") >= 0;
+	if (json_find(&j, 0, "samples") >= 0)
+		die("%s: a log of router logits: log2trace reads it", file);
 	json_free(&j);
 	return own_dialect ? MOETRACE : MOE_BALANCE;
 }

@@ -1,6 +1,7 @@
 /*
  * npz2trace: NPZ files of serving engines in (routed_experts [tokens, layers, k],
  * prompt_token_ids, output_token_ids, request_id), a trace out: a file is a batch.
+ * Or matrices of counts in, count frames out (lib/format/npzcount).
  *
  * Method: files are mapped in order, inflated and turned into columns by -j threads
  * (lib/format/npzsect), written in order.  Without --experts all ids are read once
@@ -13,7 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "../../lib/format/npzsect.h"
+#include "../../lib/format/npzcount.h"
 #include "pool.h"
 #include "size.h"
 #include "tool.h"
@@ -29,8 +30,8 @@ struct item {
 static struct npzsect s = {.to = INT64_MAX, .block = 32};
 static struct item *files;
 static size_t nfiles, next, held;
-static uint64_t number;
-static int object0, skip, writing;
+static uint64_t number, topk;
+static int object0, skip, count, writing;
 
 static void slice(const char *text);
 
@@ -47,6 +48,9 @@ static const struct opt opts[] = {
 	 "mesh rows where the tokens live (none)", 0, 0},
 	{0, "mesh-rows", "N", OPT_U64, &s.mesh_rows, "number of mesh rows, for --origin", 1, 65535},
 	{0, "block", "N", OPT_U64, &s.block, "tokens of a block (32)", 1, 0},
+	{0, "count", NULL, OPT_FLAG, &count, "read counts, layers x experts, as count frames", 0,
+	 0},
+	{'k', "topk", "N", OPT_U64, &topk, "picks of a token, for --count", 1, 4096},
 	{0, "object", NULL, OPT_FLAG, &object0, "read arrays wrapped in a 0-d object", 0, 0},
 	{0, "skip-missing", NULL, OPT_FLAG, &skip, "leave out files without routing", 0, 0},
 	{0},
@@ -222,6 +226,34 @@ pass(void (*work)(void *arg, void *item), int (*done)(void *arg, void *item))
 		die("no thread can be made");
 }
 
+static void
+put_counts(void)
+{
+	if (!topk)
+		die("--count needs -k, the picks of a token");
+	for (struct item *it; (it = next_file(NULL));) {
+		good(npzcount_put(&s, &it->z, topk));
+		drop(it);
+	}
+}
+
+static void
+put_routing(void)
+{
+	if (!s.experts) {
+		pass(scan, done_scan);
+		s.experts = MAX(s.experts, s.k); /* a row has k different ones */
+	}
+	for (struct item *it; !s.first && (it = next_file(NULL));) { /* the threads need shape */
+		npzsect_open(&s, &it->z);
+		check(it);
+	}
+	writing = 1;
+	pass(load, done_load);
+	if (!s.batch)
+		die("no file has routing");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -246,18 +278,10 @@ main(int argc, char **argv)
 	if (!t.nfiles)
 		add("-");
 	nfiles = number && number < nfiles ? number : nfiles;
-	if (!s.experts) {
-		pass(scan, done_scan);
-		s.experts = MAX(s.experts, s.k); /* a row has k different ones */
-	}
-	for (struct item *it; !s.first && (it = next_file(NULL));) { /* the threads need shape */
-		npzsect_open(&s, &it->z);
-		check(it);
-	}
-	writing = 1;
-	pass(load, done_load);
-	if (!s.batch)
-		die("no file has routing");
+	if (count)
+		put_counts();
+	else
+		put_routing();
 	tr_new(&end, "end");
 	tool_put(&t, &end);
 	for (size_t i = 0; i < nfiles; i++)

@@ -4,22 +4,12 @@
  *
  * Method: every shard is mapped and stays so; ptsect.h makes the frames.
  */
-#include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#include "../../lib/format/ptsect.h"
-#include "../../lib/format/pttree.h"
+#include "../../lib/format/ptfile.h"
 #include "size.h"
 #include "tool.h"
-
-struct part { /* an open file */
-	struct tool_file f;
-	struct array_list l;
-	struct gates g;
-};
 
 static struct ptsect s;
 static struct tr_list layers, positions;
@@ -76,34 +66,16 @@ put(void *arg, struct tr_frame *f)
 	return 0;
 }
 
-static void
-load(struct part *p, const char *file)
-{
-	struct array_opts o = {.no_crc = no_crc};
-
-	tool_slurp(&p->f, file);
-	if (array_read(&p->l, p->f.p, p->f.n, &o))
-		die("%s: %s", p->f.name, p->l.err);
-}
-
-static void
-load_gates(struct part *p, const char *file)
-{
-	load(p, file);
-	if (gates_find(&p->g, &p->l, logits))
-		die("%s: %s", p->f.name, p->g.err);
-}
-
 /* ---- one file of a generator ---- */
 
 static void
 file_section(const char *file)
 {
-	struct part p = {0};
+	struct ptfile p;
 	struct tr_frame trace;
 	uint64_t *layer;
 
-	load_gates(&p, file);
+	ptfile_gates(&p, file, no_crc, logits);
 	s.nlayer = p.g.n;
 	s.nshard = 1;
 	s.layer = layer = xcalloc(p.g.n, sizeof *layer);
@@ -140,92 +112,10 @@ file_section(const char *file)
 	free(layer);
 	free(s.gate);
 	free(s.file);
-	gates_free(&p.g);
-	array_free(&p.l);
-	tool_unslurp(&p.f);
+	ptfile_close(&p);
 }
 
 /* ---- the trees ---- */
-
-/* Kept, like the file. */
-static char *
-path_of(uint64_t layer, uint64_t shard)
-{
-	char *p = pttree_file(&tree, layer, shard);
-
-	if (!p)
-		die("no memory");
-	return p;
-}
-
-/* Is the shard there?  Else die, or say so. */
-static int
-present(uint64_t shard)
-{
-	char *p;
-	int r = pttree_missing(&tree, s.layer, s.nlayer, shard, &p);
-
-	if (r < 0)
-		die("no memory");
-	if (r && (!skip_missing || errno != ENOENT))
-		die("%s:", p);
-	if (r && !t.quiet)
-		warn("%s is missing, shard %" PRIu64 "-%" PRIu64 " is left out", p, tree.prefix,
-		     shard);
-	if (r)
-		free(p);
-	return !r;
-}
-
-static void
-open_samples(size_t j, uint64_t shard)
-{
-	struct part *p = xcalloc(1, sizeof *p);
-
-	load(p, path_of(TR_NONE, shard));
-	if (p->l.n != 1 || p->l.a[0].ndim != 1)
-		die("%s: not one list of ids", p->f.name);
-	s.samples[j] = &p->l.a[0];
-	s.sample_file[j] = p->f.name;
-}
-
-static void
-open_trees(void)
-{
-	uint64_t *layer, *at;
-
-	s.nlayer = tr_list_count(&layers);
-	if (!layers.n || s.nlayer > 4096)
-		die("--actives needs --layer, at most 4096 of them");
-	s.layer = layer = xcalloc(s.nlayer, sizeof *layer);
-	for (size_t i = 0; i < s.nlayer; i++)
-		layer[i] = tr_list_at(&layers, i);
-	s.number = at = xcalloc(shards, sizeof *at);
-	for (uint64_t i = 0; i < shards; i++)
-		if (present(tree.first + i))
-			at[s.nshard++] = i;
-	if (!s.nshard)
-		die("%s: none of the shards is there", tree.actives);
-	s.gate = xcalloc(s.nlayer * s.nshard, sizeof *s.gate);
-	s.file = xcalloc(s.nlayer * s.nshard, sizeof *s.file);
-	if (tree.samples) {
-		s.samples = xcalloc(s.nshard, sizeof *s.samples);
-		s.sample_file = xcalloc(s.nshard, sizeof *s.sample_file);
-	}
-	for (size_t j = 0; j < s.nshard; j++) {
-		if (tree.samples)
-			open_samples(j, tree.first + at[j]);
-		for (size_t i = 0; i < s.nlayer; i++) {
-			struct part *p = xcalloc(1, sizeof *p);
-
-			load_gates(p, path_of(layer[i], tree.first + at[j]));
-			if (p->g.n != 1)
-				die("%s: %zu layers in it, not one", p->f.name, p->g.n);
-			s.file[i * s.nshard + j] = p->f.name;
-			s.gate[i * s.nshard + j] = &p->g.g[0];
-		}
-	}
-}
 
 /* Rows of shard j: at pos of its sequences, its part of them whole, or all. */
 static void
@@ -278,7 +168,9 @@ trees(void)
 		number = 32;
 	if (!positions.n && tr_list_parse(&positions, "0-9"))
 		die("no memory");
-	open_trees();
+	if (!layers.n || tr_list_count(&layers) > 4096)
+		die("--actives needs --layer, at most 4096 of them");
+	ptfile_tree(&s, &tree, &layers, shards, no_crc, logits, skip_missing, t.quiet);
 	check(pt_agree(&s));
 	if (!decoder)
 		tree_section(TR_NONE);

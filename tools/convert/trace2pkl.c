@@ -171,7 +171,9 @@ main(int argc, char **argv)
 			take(&f);
 		}
 	if (!s.n)
-		die("no kde frames%s", layers.n || trims.n || kernel >= 0 ? " of that choice" : "");
+		die("no kde frames%s", layers.n || trims.n || kernel >= 0
+					       ? " of that choice"
+					       : ": logit-kde writes them");
 	if (!dir)
 		write_file(t.output, s.p, s.size);
 	return tool_end(&t);

@@ -216,7 +216,8 @@ main(int argc, char **argv)
 	while (tool_next(&t, &f)) {
 		if (!strcmp(f.kind, "trace")) {
 			if (s.sections++)
-				die("a second section: one a file (trace-join makes one of many)");
+				die("a second section: trace-join makes one of batches that "
+				    "follow, trace-merge of files of a layer each");
 			s.trace = f;
 		} else if (!strcmp(f.kind, "route")) {
 			take_route(&t, &f);

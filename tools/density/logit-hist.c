@@ -35,6 +35,7 @@ static struct tool t = {.name = "logit-hist",
 			.opts = opts,
 			.flags = TOOL_RESULT | TOOL_FOLD | TOOL_FORCE};
 
+/* Rows are not lib/density/collect's: with --range none are held, and else f32 is half as much. */
 static struct layer {
 	uint64_t layer;
 	uint32_t width;
@@ -200,8 +201,10 @@ main(int argc, char **argv)
 		if (!strcmp(f.kind, "route") && tr_list_has(&layers, tr_get(&f, "layer", 0)))
 			take(&f);
 	if (!nlayer)
-		die("no %s%s: a column of route frames", of == WSUM ? "weights" : "logits",
-		    layers.n ? " of those layers" : "");
+		die("no %s%s", of == WSUM ? "weights" : "logits",
+		    layers.n     ? " of those layers"
+		    : of == WSUM ? ""
+				 : ": log2trace and pt2trace --logits write them");
 	if (lo != lo)
 		span();
 	qsort(layer, nlayer, sizeof *layer, by_layer);

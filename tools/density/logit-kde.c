@@ -233,7 +233,8 @@ main(int argc, char **argv)
 		die("--compat cumsum needs the grid");
 	while (tool_next(&t, &f))
 		collect_add(&rows, &t, &f);
-	collect_end(&rows, &t, "no logits of those layers: a column logit of route frames",
+	collect_end(&rows, &t,
+		    "no logits of those layers: log2trace and pt2trace --logits write them",
 		    "with a logit that is no number");
 	for (size_t i = 0; i < rows.n; i++) {
 		if (!rows.at[i].rows)

@@ -10,13 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../lib/place/replan.h"
 #include "../../lib/place/setup.h"
-#include "../../lib/place/store.h"
+#include "../../lib/search/again.h"
+#include "../../lib/search/costcurve.h"
+#include "../../lib/search/store.h"
 #include "num.h"
 #include "size.h"
 
-static struct setup setup = {SETUP_NONE};
+static struct setup setup = {SETUP_NONE, .late = 1};
 static const char *placement, *trace, *curve, *checkpoint, *resume, *counts;
 static int kind = -1, keep_copies;
 static uint64_t temper, max_moves = TR_NONE;
@@ -63,10 +64,7 @@ static struct tool t = {.name = "place-anneal",
 			.opts = opts,
 			.flags = TOOL_RESULT | TOOL_OWNIN | TOOL_JOBS | TOOL_SEED | TOOL_PROGRESS};
 
-static struct points { /* of the curve */
-	double *v;     /* [n][5] */
-	size_t n, cap;
-} points;
+static struct costcurve points;
 
 static volatile sig_atomic_t asked, ended; /* by SIGUSR1; by SIGINT or SIGTERM */
 
@@ -99,13 +97,8 @@ tell(void *arg, uint32_t chain, double at, uint64_t done, double cost, double be
 	char line[160];
 
 	(void)arg;
-	if (curve) {
-		if (points.n == points.cap)
-			points.v = xrealloc(points.v, (points.cap = 2 * points.cap + 256),
-					    5 * sizeof *points.v);
-		memcpy(points.v + 5 * points.n++, (double[]){chain, at, (double)done, cost, best},
-		       5 * sizeof *points.v);
-	}
+	if (curve)
+		costcurve_add(&points, chain, at, done, cost, best);
 	snprintf(line, sizeof line, "best %.3f now %.3f us, %.0f changes/s, %.0f s left", best,
 		 cost, rate, left);
 	if (asked) {
@@ -119,52 +112,18 @@ tell(void *arg, uint32_t chain, double at, uint64_t done, double cost, double be
 	return ended;
 }
 
-static void
-put_curve(uint64_t layer, struct tr_out *o)
-{
-	static const char *const name[] = {"chain", "seconds", "changes", "cost", "best"};
-	double *v = xcalloc(5 * points.n + 1, sizeof *v);
-	struct tr_frame f;
-
-	tr_new(&f, "table");
-	tr_set(&f, "name", "search");
-	tr_setu(&f, "layer", layer);
-	tr_rows(&f, points.n);
-	for (int c = 0; c < 5; c++) {
-		for (size_t i = 0; i < points.n; i++)
-			v[(size_t)c * points.n + i] = points.v[5 * i + (size_t)c];
-		tr_addcol(&f, name[c], TR_F64, 1, v + (size_t)c * points.n);
-	}
-	if (tr_put(o, &f) < 0)
-		die("%s:", curve);
-	points.n = 0;
-	free(v);
-}
-
 /* ---- a layer ---- */
 
 static void
 run(struct plan *plan, struct setup_place *p, const struct tokens *tokens, struct tr_out *o)
 {
-	const struct state *from;
 	struct tr_frame f;
 	double cost, before;
 	int r;
 
 	setup_check(p, plan->per_device);
 	before = plan_cost(plan, &p->place, tokens);
-	store.layer = p->layer;
-	from = store_begun(&store, p->layer, &p->place);
-	plan->from = from ? &from->s : NULL;
-	if (from && from->finished) {
-		place_free(&p->place);
-		cost = from->s.chain[0].least;
-		r = place_copy(&p->place, &from->place[1]);
-	} else {
-		r = plan_run(plan, &p->place, tokens, &cost);
-	}
-	if (checkpoint && r >= 0)
-		store_finish(&store, p->layer, &p->place, cost);
+	r = store_run(&store, plan, p->layer, &p->place, tokens, &cost);
 	if (t.progress && !t.quiet && tool_tty(2))
 		die_progress("\n");
 	if (ended && !t.quiet)
@@ -184,8 +143,8 @@ run(struct plan *plan, struct setup_place *p, const struct tokens *tokens, struc
 	place_frame(&p->place, p->layer, &f);
 	if (!ranks.rank)
 		tool_put(&t, &f);
-	if (o)
-		put_curve(p->layer, o);
+	if (o && costcurve_put(&points, p->layer, o) < 0)
+		die("%s:", curve);
 }
 
 /* Each process has a file of its own. */
@@ -196,39 +155,6 @@ rank_file(const char *file)
 
 	sprintf(p, "%s.%d", file, ranks.rank);
 	return p;
-}
-
-/* Of counts alone: even again, by few moves. */
-static int
-even_again(struct setup_place *place, size_t n)
-{
-	struct setup_layer *layer;
-	size_t nlayer = setup_counts(&setup, &t, counts, &layer);
-	struct tr_frame f;
-
-	setup_head(&setup, place, n, &f);
-	tool_open(&t, &f);
-	for (size_t i = 0; i < n; i++) {
-		struct place *p = &place[i].place;
-		struct replan o = {.per_device = setup_per_device(&setup),
-				   .maxmoved =
-					   max_moves < PLACE_ALL ? (uint32_t)max_moves : PLACE_ALL,
-				   .within = within,
-				   .seed = t.seed};
-		const struct tokens *tokens = setup_tokens(&setup, layer, nlayer, &place[i]);
-
-		setup_check(&place[i], o.per_device);
-		if (replan(p, tokens->count, &o) < 0)
-			die("no memory");
-		if (t.verbose ||
-		    (!t.quiet && o.reached > o.best * (1 + within) && max_moves == TR_NONE))
-			warn("layer %llu: max over mean %.5f, from nothing %.5f; %u of %u copies "
-			     "moved",
-			     (unsigned long long)place[i].layer, o.reached, o.best, o.moved, p->n);
-		place_frame(p, place[i].layer, &f);
-		tool_put(&t, &f);
-	}
-	return tool_end(&t);
 }
 
 static int
@@ -310,12 +236,16 @@ main(int argc, char **argv)
 	setup.c.restarts = restarts != TR_NONE ? restarts : setup.c.restarts;
 	seconds = !isnan(seconds) ? seconds : iters || setup.search || kind >= 0 ? 0 : 10;
 	nplace = setup_places(&setup, &t, placement, &place);
+	setup_as_placed(&setup, place, nplace);
+	for (size_t i = 0; i < nplace; i++)
+		place_unslot(&place[i].place);
 	if (place[0].place.rows != setup.c.rows || place[0].place.cols != setup.c.cols)
 		die("a placement on %ux%u, the system is %llux%llu", place[0].place.rows,
 		    place[0].place.cols, (unsigned long long)setup.c.rows,
 		    (unsigned long long)setup.c.cols);
+	setup_model(&setup, t.seed);
 	if (counts)
-		return even_again(place, nplace);
+		return again_even(&setup, &t, counts, place, nplace, max_moves, within);
 	name = setup_trace_name(&setup, trace);
 	nlayer = setup_trace(&setup, &t, &name, 1, &layer);
 	plan = (struct plan){.model = &setup.model,

@@ -14,7 +14,7 @@ static struct setup setup = {SETUP_NONE, .late = 1};
 static struct tool t;
 static struct report out = {.tool = &t, .model = &setup.model};
 static const char *placement, *before, *counts;
-static int batches;
+static int batches, trace_name;
 static double holdout;
 
 static const struct opt opts[] = {
@@ -29,6 +29,7 @@ static const struct opt opts[] = {
 	{0, "devices", NULL, OPT_FLAG, &out.devices, "load of each device, too", 0, 0},
 	{0, "traffic", NULL, OPT_FLAG, &out.traffic, "tokens from device to device, too", 0, 0},
 	{0, "batches", NULL, OPT_FLAG, &batches, "cost of each batch, too", 0, 0},
+	{0, "trace-name", NULL, OPT_FLAG, &trace_name, "print which trace is read, no more", 0, 0},
 	{0},
 };
 
@@ -149,6 +150,12 @@ main(int argc, char **argv)
 
 	tool_start(&t, argc, argv);
 	setup_start(&setup, &t);
+	if (trace_name) {
+		if (sink_printf(t.sink, "%s\n",
+				setup_trace_name(&setup, t.nfiles ? t.files[0] : NULL)) < 0)
+			tool_broken(&t);
+		return tool_end(&t);
+	}
 	if (!placement)
 		die("no placement: -p FILE");
 	if (holdout < 0 || holdout >= 1)

@@ -85,6 +85,7 @@ put(struct setup_place *p, const struct tokens *tokens)
 		coact = xcalloc(T * T, sizeof *coact);
 		tokens_coact(tokens, coact);
 	}
+	place_unslot(&p->place);
 	switch (init_place(&p->place, tokens->count, coact, &o)) {
 	case 0:
 		break;

@@ -16,10 +16,13 @@ static struct tr_list layers;
 static struct picture pic;
 static struct heat_scale scale;
 static int diagonal, raw;
-static const char *column;
+static const char *column, *frame;
+static int nseen;
 
 static const struct opt opts[] = {
 	{'l', "layer", "LIST", OPT_LIST, &layers, "only these layers", 0, 0},
+	{0, "frame", "NAME", OPT_STR, &frame, "only tables of that name, frames of that kind", 0,
+	 0},
 	{0, "col", "NAME", OPT_STR, &column, "the column to draw (n, else the first numbers)", 0,
 	 0},
 	{0, "count", NULL, OPT_FLAG, &raw, "counts, not shares of the tokens", 0, 0},
@@ -114,22 +117,26 @@ main(int argc, char **argv)
 	tool_start(&t, argc, argv);
 	picture_start(&pic, &t);
 	while (tool_next(&t, &f)) {
-		if (!series_has(&f) || !tr_list_has(&layers, tr_get(&f, "layer", 0)))
+		if (!series_has(&f) || !tr_list_has(&layers, tr_get(&f, "layer", 0)) ||
+		    !tool_named(&f, frame))
 			continue;
+		nseen++;
 		if ((sum_addable(&f) ? sum_add(sum, &f) : sum_keep(sum, &f)) < 0)
 			die("%s", sum_errstr(sum));
 	}
 	sum_sort(sum);
 	for (size_t i = 0; i < sum_count(sum); i++) {
 		f = *sum_at(sum, i);
-		if ((r = series_read(&s, &f, column, raw)) < 0)
-			die("no memory");
+		r = picture_series(&pic, &s, &f, column, raw);
 		if (r && s.rows && s.columns)
 			add(&s);
 		series_free(&s);
 	}
+	if (!nseen && frame)
+		die("nothing to draw: no frames of %s%s", frame,
+		    layers.n ? " of these layers" : "");
 	if (!npanel)
-		die("nothing to draw: it draws what coact, expert-load and topk-stats write");
+		picture_nothing(&pic, "it draws what coact, expert-load and topk-stats write");
 	draw();
 	sum_free(sum);
 	return tool_end(&t);

@@ -12,7 +12,7 @@
 
 enum { COUNT, PMI, JACCARD };
 
-static struct tr_list layers;
+static struct tr_list layers, seen;
 static int norm = COUNT;
 static uint64_t shared;
 
@@ -146,8 +146,9 @@ main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < nfound; i++)
 		add(sum, &found[i]);
-	if (layers.n && !sum_count(sum))
-		die("none of these layers is in the input");
+	if (sum_layers(sum, &seen) < 0)
+		die("no memory");
+	tool_layers(&layers, &seen);
 	sum_sort(sum);
 	for (size_t i = 0; i < sum_count(sum); i++)
 		put(&t, sum_at(sum, i));

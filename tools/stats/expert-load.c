@@ -1,6 +1,7 @@
 /*
- * A trace in; picks per expert of each layer out, as count frames.  count
- * frames that come in are added.
+ * A trace in; picks per expert of each layer out, as count frames, or the share
+ * of each copy where slots are split (placement.md 5.2).  count frames that come
+ * in are added.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,14 +11,22 @@
 #include "../../lib/stats/summary.h"
 #include "tool.h"
 
-static struct tr_list layers;
-static int kept, by_batch, count_only, summary;
+static struct tr_list layers, seen;
+static int kept, by_batch, count_only, summary, json;
+static uint64_t slots, shared_id = TR_NONE, shared_copies = TR_NONE;
+static struct split split;
 
 static const struct opt opts[] = {
 	{'l', "layer", "LIST", OPT_LIST, &layers, "only these layers", 0, 0},
 	{0, "count", NULL, OPT_FLAG, &count_only, "picks per expert (what it does unasked)", 0, 0},
 	{0, "by-batch", NULL, OPT_FLAG, &by_batch, "a frame a batch, not one a layer", 0, 0},
 	{0, "summary", NULL, OPT_FLAG, &summary, "a summary for people instead, as text", 0, 0},
+	{0, "split-slots", "N", OPT_U64, &slots, "the share of each copy, N of them extra", 1,
+	 TR_EXPERTS_MAX},
+	{0, "shared-id", "ID", OPT_U64, &shared_id, "the expert that is not split but cut evenly",
+	 0, TR_EXPERTS_MAX - 1},
+	{0, "shared-copies", "N", OPT_U64, &shared_copies, "copies of it, of the N (16)", 1, 65534},
+	{0, "json", NULL, OPT_FLAG, &json, "the split slots as a JSON object", 0, 0},
 	{0, "kept", NULL, OPT_FLAG, &kept, "leave out picks dropped for capacity", 0, 0},
 	{0},
 };
@@ -53,23 +62,108 @@ add_summary(struct tool *t, struct summary *s, struct tr_frame *f)
 	struct tr_ids ids;
 
 	tool_ids(t, f, &ids);
-	if (summary_add(s, f, &ids, tool_section(t)->experts) < 0)
+	if (summary_add(s, f, &ids, tool_section(t)->experts) < 0 ||
+	    tr_list_add(&seen, tr_get(f, "layer", 0)) < 0)
 		die("no memory");
+}
+
+/* Not frames: no section follows. */
+static void
+put_text(struct tool *t, const char *text, size_t n)
+{
+	if (sink_put(t->sink, text, n) < 0)
+		tool_broken(t);
+	tr_head_free(t->head);
+	t->head = NULL;
 }
 
 static void
 put_summary(struct tool *t, struct summary *s)
 {
-	char *text = summary_text(s);
+	char *text = summary_text(s, &split);
 
 	if (!text)
 		die("no memory");
-	if (sink_put(t->sink, text, strlen(text)) < 0)
-		tool_broken(t);
-	tr_head_free(t->head);
-	t->head = NULL; /* no section of frames follows */
+	put_text(t, text, strlen(text));
 	free(text);
 	summary_free(s);
+}
+
+static void
+frame_layer(struct tool *t, const struct tr_frame *count, uint32_t *expert, double *percent,
+	    uint32_t n)
+{
+	struct tr_frame f;
+	uint64_t batch;
+
+	tr_new(&f, "table");
+	tr_set(&f, "name", "split");
+	tr_setu(&f, "layer", tool_key(t, count, "layer"));
+	if (tr_num(count, "batch", &batch) > 0)
+		tr_setu(&f, "batch", batch);
+	tr_rows(&f, n);
+	tr_addcol(&f, "expert", TR_U32, 1, expert);
+	tr_addcol(&f, "percent", TR_F64, 1, percent);
+	tool_put(t, &f);
+}
+
+/* The counts split: tables, or one JSON object (placement.md 5.4). */
+static void
+put_split(struct tool *t, const struct sum *sum)
+{
+	struct json_out o = {.style = JSON_PRETTY};
+
+	json_put_open(&o, '{');
+	json_put_key(&o, "replication_slots");
+	json_put_u64(&o, slots);
+	json_put_key(&o, "experts");
+	json_put_u64(&o, tool_section(t)->experts);
+	json_put_key(&o, "layers");
+	json_put_open(&o, '{');
+	for (size_t i = 0; i < sum_count(sum); i++) {
+		const struct tr_frame *f = sum_at(sum, i);
+		uint64_t *n = xcalloc(f->rows, sizeof *n);
+		uint32_t *expert = xcalloc(f->rows + slots, sizeof *expert), copies;
+		double *percent = xcalloc(f->rows + slots, sizeof *percent);
+		struct tr_col c;
+
+		tool_col(t, f, "n", &c);
+		if (c.width != 1 || col_u64(&c, 0, f->rows, n) < 0)
+			die("@count: n is no number an expert");
+		copies = split_percent(&split, n, (uint32_t)f->rows, percent, expert);
+		if (json && i &&
+		    tool_key(t, f, "layer") == tool_key(t, sum_at(sum, i - 1), "layer"))
+			die("--json: layer %llu twice", (unsigned long long)tr_get(f, "layer", 0));
+		if (json)
+			split_json(&o, tool_key(t, f, "layer"), expert, percent, copies);
+		else
+			frame_layer(t, f, expert, percent, copies);
+		free(n);
+		free(expert);
+		free(percent);
+	}
+	json_put_close(&o);
+	json_put_close(&o);
+	json_put_bytes(&o, "\n", 1);
+	if (o.bad)
+		die("no memory");
+	if (json)
+		put_text(t, o.p, o.n);
+	json_out_free(&o);
+}
+
+static void
+check_split(void)
+{
+	if (!slots && (json || shared_id != TR_NONE))
+		die("%s: only with --split-slots", json ? "--json" : "--shared-id");
+	if (shared_id == TR_NONE && shared_copies != TR_NONE)
+		die("--shared-copies: only with --shared-id");
+	if (json && (by_batch || summary))
+		die("--json: not with %s", by_batch ? "--by-batch" : "--summary");
+	split = (struct split){(uint32_t)slots,
+			       shared_id == TR_NONE ? UINT32_MAX : (uint32_t)shared_id,
+			       shared_copies == TR_NONE ? 16 : (uint32_t)shared_copies};
 }
 
 int
@@ -85,6 +179,7 @@ main(int argc, char **argv)
 	struct tr_frame f;
 
 	tool_start(&t, argc, argv);
+	check_split();
 	while (tool_next(&t, &f)) {
 		if (!tr_list_has(&layers, tr_get(&f, "layer", 0)))
 			continue;
@@ -95,14 +190,19 @@ main(int argc, char **argv)
 		else if (!strcmp(f.kind, "count") && sum_add(sum, &f) < 0)
 			die("%s", sum_errstr(sum));
 	}
+	if (shared_id != TR_NONE && shared_id >= tool_section(&t)->experts)
+		die("--shared-id: no expert %llu", (unsigned long long)shared_id);
+	if (sum_layers(sum, &seen) < 0)
+		die("no memory");
+	tool_layers(&layers, &seen);
 	if (summary) {
 		put_summary(&t, s);
 		return tool_end(&t);
 	}
-	if (layers.n && !sum_count(sum))
-		die("none of these layers is in the input");
 	sum_sort(sum);
-	for (size_t i = 0; i < sum_count(sum); i++)
+	if (slots)
+		put_split(&t, sum);
+	for (size_t i = 0; !slots && i < sum_count(sum); i++)
 		tool_put(&t, sum_at(sum, i));
 	sum_free(sum);
 	return tool_end(&t);

@@ -9,7 +9,7 @@
 #include "../../lib/stats/topkstats.h"
 #include "tool.h"
 
-static struct tr_list ks, layers;
+static struct tr_list ks, layers, seen;
 static int kept, compat;
 
 static const struct opt opts[] = {
@@ -129,8 +129,9 @@ main(int argc, char **argv)
 	for (size_t i = 0; i < nfound; i++)
 		for (uint64_t j = 0; j < tr_list_count(&ks); j++)
 			add(sum, &found[i], tr_list_at(&ks, j), n);
-	if (layers.n && !sum_count(sum))
-		die("none of these layers is in the input");
+	if (sum_layers(sum, &seen) < 0)
+		die("no memory");
+	tool_layers(&layers, &seen);
 	sum_sort(sum);
 	for (size_t i = 0; i < sum_count(sum); i++)
 		tool_put(&t, sum_at(sum, i));

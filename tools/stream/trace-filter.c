@@ -17,7 +17,7 @@
 #define NOT_ASKED 2e300 /* no probability that could be given */
 
 static struct tr_list layers, batches, rows, positions, seqs, any, all;
-static const char *dataset, *drop;
+static const char *dataset, *drop, *frame;
 static int phase = -1;
 static uint64_t every = 1, head = TR_NONE;
 static double sample = NOT_ASKED;
@@ -35,6 +35,7 @@ static struct opt opts[] = {
 	{0, "every", "N", OPT_U64, &every, "rows whose number N divides", 1, 0},
 	{0, "head", "N", OPT_U64, &head, "the first N rows of each batch", 0, 0},
 	{0, "sample", "P", OPT_F64, &sample, "rows drawn with probability P", 0, 0},
+	{0, "frame", "NAME", OPT_STR, &frame, "tables of that name, frames of that kind", 0, 0},
 	{0, "drop", "NAMES", OPT_STR, &drop, "leave these columns out", 0, 0},
 	{0},
 };
@@ -50,26 +51,11 @@ static struct tool t = {
 static struct told *told; /* which sequences are of the data set, which rows are wanted */
 static int section_wanted, by_batch;
 
+static uint64_t nnamed;  /* frames written that --frame asks for */
 static uint64_t nlayers; /* selected layers that occur in any section */
 static uint32_t *idx;
 static size_t capidx;
 static struct rows_buf buf;
-
-_Noreturn static void
-refuse(const struct tr_frame *f, const char *what, uint64_t n)
-{
-	tr_fail(t.in, f, TR_EVALUE, "@%s: %s (%llu)", f->kind, what, (unsigned long long)n);
-	tool_fail(&t);
-}
-
-static void
-check(int r)
-{
-	if (r == TR_ENOMEM)
-		die("no memory");
-	if (r < 0)
-		tool_fail(&t);
-}
 
 /* @trace: layers and map say what is left. */
 static void
@@ -97,7 +83,8 @@ begin(struct tr_frame *f)
 	}
 	nlayers += tr_list_count(&map);
 	if (tr_list_count(&map) != s->layers && tr_set_layers(f, &map) < 0)
-		refuse(f, "map grows too long", tr_list_count(&map));
+		tool_refuse(&t, f, "map grows too long (%llu)",
+			    (unsigned long long)tr_list_count(&map));
 	tr_list_free(&map);
 }
 
@@ -111,7 +98,8 @@ seq_wanted(const struct tr_frame *f, uint64_t batch, uint64_t seq)
 	if (wanted >= 0)
 		return wanted;
 	if (section_wanted < 0)
-		refuse(f, "no @seq before it tells the data set of sequence", seq);
+		tool_refuse(&t, f, "no @seq before it tells the data set of sequence (%llu)",
+			    (unsigned long long)seq);
 	return section_wanted;
 }
 
@@ -127,7 +115,7 @@ take_seq(struct tr_frame *f)
 
 		if (tr_text(f, "dataset", name, sizeof name) > 0)
 			wanted = !strcmp(name, dataset);
-		check(told_put_seq(told, batch, seq, wanted > 0));
+		tool_check(&t, told_put_seq(told, batch, seq, wanted > 0));
 		return wanted > 0 && tr_list_has(&seqs, seq);
 	}
 	return seq_wanted(f, batch, seq);
@@ -139,8 +127,8 @@ open_value(const struct tr_frame *f, const char *name, struct value *v)
 	int r = value_open(v, f, name);
 
 	if (r == TR_ECOLS || r == TR_EVALUE)
-		refuse(f, "a column that is asked for is not unsigned", 0);
-	check(r);
+		tool_refuse(&t, f, "a column that is asked for is not unsigned (0)");
+	tool_check(&t, r);
 	if (r == 0)
 		tool_key(&t, f, name); /* says that it is missing */
 }
@@ -173,8 +161,8 @@ choose(struct tr_frame *f)
 	int e = rows_open(&r, f);
 
 	if (e == TR_ECOLS || e == TR_EVALUE)
-		refuse(f, "row numbers are none", 0);
-	check(e);
+		tool_refuse(&t, f, "row numbers are none (0)");
+	tool_check(&t, e);
 	if (f->rows > capidx) {
 		free(idx);
 		idx = xmalloc(f->rows * sizeof *idx);
@@ -183,7 +171,7 @@ choose(struct tr_frame *f)
 	if (ask && by_batch && !tok)
 		told_pass(told, batch);
 	if (ask)
-		check(told_batch(told, batch, tok ? f->rows : 0));
+		tool_check(&t, told_batch(told, batch, tok ? f->rows : 0));
 	if (tok && ask) {
 		if (positions.n)
 			open_value(f, "pos", &pos);
@@ -206,7 +194,8 @@ choose(struct tr_frame *f)
 			told_put_row(told, row, w);
 			keep &= w;
 		} else if (ask && keep && (keep = told_row(told, row)) < 0) {
-			refuse(f, "no @tok before it has this row", row);
+			tool_refuse(&t, f, "no @tok before it has this row (%llu)",
+				    (unsigned long long)row);
 		}
 		if (keep && !tok && (any.n || all.n))
 			keep = load_picked(&ids, i, &any, &all);
@@ -236,9 +225,9 @@ drop_columns(struct tr_frame *f)
 			die("--drop row: the other columns mean nothing without it");
 		if (tr_col(f, name, &c) == 0)
 			continue;
-		check(tr_decode(f));
+		tool_check(&t, tr_decode(f));
 		if (f->ncols == 1)
-			refuse(f, "--drop leaves no column", 0);
+			tool_refuse(&t, f, "--drop leaves no column (0)");
 		tr_dropcol(f, name);
 	}
 }
@@ -248,6 +237,20 @@ by_rows(const struct tr_frame *f)
 {
 	return ask_tok() || rows.n || every > 1 || head != TR_NONE || sample <= 1 ||
 	       (f->kind[0] == 'r' && (any.n || all.n));
+}
+
+/* Write f, unless --frame asks for others. */
+static void
+put(const struct tr_frame *f)
+{
+	static const char *const framing[] = {"trace", "prog", "index", "end"};
+	int wanted = tool_named(f, frame);
+
+	nnamed += (uint64_t)wanted;
+	for (size_t i = 0; i < LEN(framing); i++)
+		wanted |= !strcmp(f->kind, framing[i]);
+	if (wanted)
+		tool_put(&t, f);
 }
 
 static void
@@ -263,12 +266,12 @@ put_table(struct tr_frame *f)
 		if (n == 0)
 			return;
 		if (n < f->rows) {
-			check(rows_take(&g, f, idx, n, &buf));
-			tool_put(&t, &g);
+			tool_check(&t, rows_take(&g, f, idx, n, &buf));
+			put(&g);
 			return;
 		}
 	}
-	tool_put(&t, f);
+	put(f);
 }
 
 int
@@ -298,9 +301,11 @@ main(int argc, char **argv)
 		if (tok || route)
 			put_table(&f);
 		else
-			tool_put(&t, &f);
+			put(&f);
 	}
 	if (layers.n && !nlayers)
 		die("none of these layers is in the input");
+	if (!nnamed)
+		die("no frames of %s in the input", frame);
 	return tool_end(&t);
 }

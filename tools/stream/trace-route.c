@@ -3,8 +3,6 @@
  * rules a row is routed by itself; capacity, reroute and sinkhorn see all rows of a
  * batch's layer at once, so their frames are gathered.  router-analysis.md section 6.
  */
-#include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +10,8 @@
 #include "../../lib/density/ptable.h"
 #include "../../lib/route/held.h"
 #include "../../lib/route/routed.h"
-#include "num.h"
+#include "../../lib/route/routein.h"
+#include "../../lib/route/ruleargs.h"
 #include "rows.h"
 #include "size.h"
 #include "tool.h"
@@ -63,7 +62,6 @@ static struct tool t = {
 };
 
 static struct ptables tables;
-static double *bias;
 static uint32_t nbias;
 
 static struct rules_work *work; /* of R.experts and R.width */
@@ -71,105 +69,7 @@ static struct rules_work *work; /* of R.experts and R.width */
 static struct held *held; /* frames of one batch's layer, of rules that are joint */
 static struct routed out;
 
-_Noreturn static void __attribute__((format(printf, 2, 3)))
-refuse(const struct tr_frame *f, const char *fmt, ...)
-{
-	char text[256];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	tr_fail(t.in, f, TR_EVALUE, "@%s: %s", f->kind, text);
-	tool_fail(&t);
-}
-
-static void
-check(int r)
-{
-	if (r == TR_ENOMEM)
-		die("no memory");
-	if (r < 0)
-		tool_fail(&t);
-}
-
-/* n rows of width numbers. */
-static double *
-room(struct rows_buf *buf, uint64_t n, uint64_t width)
-{
-	size_t need;
-	double *p;
-
-	if (size_mul(n + 1, width * sizeof *p, &need) || !(p = rows_room(buf, need)))
-		die("no memory");
-	return p;
-}
-
 /* ---- options ---- */
-
-static double
-number(const char *option, const char *s, double lo, double hi)
-{
-	double x;
-
-	if (num_f64(s, s + strlen(s), &x) < 0 || !(x > lo && x <= hi))
-		die("--%s %s: not %s", option, s,
-		    *option == 'b' ? "auto, dj, dj:X or a number in (0, 1]"
-				   : "f32, f16, bf16, none or a number below 0.5");
-	return x;
-}
-
-static void
-parse_beta(void)
-{
-	if (!strcmp(beta, "auto")) {
-		R.mode = RULES_AUTO;
-	} else if (!strncmp(beta, "dj", 2) && (!beta[2] || beta[2] == ':')) {
-		R.mode = RULES_DJ;
-		R.beta = beta[2] ? number("beta", beta + 3, 0, 1) : 0.5;
-	} else {
-		R.beta = number("beta", beta, 0, 1);
-		R.mode = R.beta < 1 ? RULES_PART : RULES_ALL;
-	}
-}
-
-/* The machine epsilon of a type, or a number. */
-static double
-parse_clamp(void)
-{
-	if (!strcmp(clamp, "none"))
-		return 0;
-	if (!strcmp(clamp, "f32"))
-		return 0x1p-23;
-	if (!strcmp(clamp, "bf16"))
-		return 0x1p-7;
-	if (!strcmp(clamp, "f16"))
-		return 0x1p-10;
-	return number("clamp", clamp, 0, 0.5);
-}
-
-static void
-read_bias(void)
-{
-	struct tool_file m;
-	const char *p, *end;
-
-	tool_slurp(&m, bias_file);
-	p = (const char *)m.p;
-	end = p + m.n;
-	bias = xmalloc((m.n / 2 + 1) * sizeof *bias);
-	while (p < end) {
-		const char *q = p;
-
-		while (q < end && !strchr(" \t\r\n,", *q))
-			q++;
-		if (q > p && num_f64(p, q, &bias[nbias++]) < 0)
-			die("%s: not a number: %.*s", bias_file, (int)MIN(q - p, 40), p);
-		p = q + 1;
-	}
-	tool_unslurp(&m);
-	R.bias = bias;
-}
 
 static void
 options(void)
@@ -204,36 +104,10 @@ options(void)
 	R.groups = (uint32_t)groups;
 	R.topk_groups = (uint32_t)topk_groups;
 	R.iterations = (uint32_t)iterations;
-	R.clamp = parse_clamp();
-	parse_beta();
+	R.clamp = ruleargs_clamp(clamp);
+	ruleargs_beta(&R, beta);
 	if (bias_file)
-		read_bias();
-}
-
-static void
-read_tables(void)
-{
-	char *name = (char *)model;
-	struct tr *in = tool_reader(&t, &name, 1);
-	const char *why;
-	struct tr_frame f;
-	int r;
-
-	while ((r = tr_next(in, &f)) > 0) {
-		r = ptables_add(&tables, &f, kernel, trim, compat >= 0, &why);
-		if (r == TR_ENOMEM)
-			die("no memory");
-		if (r == TR_ECOLS || r == TR_EVALUE)
-			die("%s: frame %llu: @kde: %s%s", model, (unsigned long long)f.number, why,
-			    strcmp(why, "no column sf") ? "" : ": give --compat interp");
-		if (r < 0)
-			break;
-	}
-	if (r < 0)
-		die("%s", tr_errstr(in));
-	tool_reader_end(&t, in);
-	if (!tables.n)
-		die("%s: no kde frame of that kernel and trim", model);
+		R.bias = ruleargs_bias(bias_file, &nbias);
 }
 
 /* ---- frames ---- */
@@ -243,23 +117,14 @@ static void
 prepare(const struct tr_frame *f, uint32_t experts)
 {
 	const uint64_t said = tool_section(&t)->experts;
+	char why[128];
 
 	if (work && R.experts == experts)
 		return;
 	if (said && said != experts)
-		refuse(f, "%u logits of %llu experts", experts, (unsigned long long)said);
-	if (experts > TR_EXPERTS_MAX)
-		refuse(f, "%u logits are too many", experts);
-	if (R.width > experts)
-		refuse(f, "%u picks are more than the %u experts", R.width, experts);
-	if (R.min_k > R.width)
-		refuse(f, "--min-k %u is more than %u picks", R.min_k, R.width);
-	if (R.bias && nbias != experts)
-		refuse(f, "--bias has %u numbers, not a number an expert", nbias);
-	if (R.kind == RULES_GROUP && experts % R.groups)
-		refuse(f, "%u groups do not divide %u experts", R.groups, experts);
-	if (R.kind == RULES_GROUP && experts / R.groups * R.topk_groups < R.width)
-		refuse(f, "%u picks are more than %u groups have experts", R.width, R.topk_groups);
+		tool_refuse(&t, f, "%u logits of %llu experts", experts, (unsigned long long)said);
+	if (rules_fit(&R, experts, nbias, why, sizeof why) < 0)
+		tool_refuse(&t, f, "%s", why);
 	R.experts = experts;
 	rules_free(work);
 	if (!(work = rules_new(&R)))
@@ -278,10 +143,10 @@ begin(struct tr_frame *f)
 	if (rules_pvalues(&R))
 		k = max_k ? max_k : s->experts ? MIN(16, s->experts) : 16;
 	if (k == 0)
-		refuse(f, "it says no topk: give -k");
+		tool_refuse(&t, f, "it says no topk: give -k");
 	if (s->experts && k > s->experts)
-		refuse(f, "%llu picks are more than the %llu experts", (unsigned long long)k,
-		       (unsigned long long)s->experts);
+		tool_refuse(&t, f, "%llu picks are more than the %llu experts",
+			    (unsigned long long)k, (unsigned long long)s->experts);
 	R.width = (uint32_t)k;
 	R.min_k = (uint32_t)min_k;
 	rules_free(work);
@@ -296,7 +161,7 @@ begin(struct tr_frame *f)
 	if (r == 0 && (R.renorm || R.kind == RULES_BH || R.score == RULES_AFTER))
 		r = tr_setu(f, "renorm", 1);
 	if (r < 0)
-		refuse(f, "the line grows too long");
+		tool_refuse(&t, f, "the line grows too long");
 }
 
 /* A route frame decoded, work ready for it. */
@@ -306,56 +171,8 @@ open_route(struct tr_frame *f)
 	struct tr_col c;
 
 	tool_col(&t, f, "logit", &c);
-	check(tr_decode(f));
+	tool_check(&t, tr_decode(f));
 	prepare(f, c.width);
-}
-
-static void
-logits(struct tr_frame *f, double *to)
-{
-	struct tr_col c;
-
-	tool_col(&t, f, "logit", &c);
-	if (c.width != R.experts)
-		refuse(f, "%u logits, before it %u", c.width, R.experts);
-	if (col_f64(&c, 0, c.rows * c.width, to) < 0)
-		refuse(f, "column logit is no numbers");
-	for (uint64_t i = 0; i < c.rows * c.width; i++)
-		if (!isfinite(to[i]))
-			refuse(f, "row %llu: logit %u is not finite",
-			       (unsigned long long)(i / c.width), (uint32_t)(i % c.width));
-}
-
-/* p-values of all rows: out of the layer's table, else the frame's own. */
-static double *
-pvalues(struct tr_frame *f, const double *x)
-{
-	static struct rows_buf buf;
-	double *p = room(&buf, f->rows, R.experts);
-	uint64_t n = f->rows * R.experts;
-	struct tr_col c;
-	int r;
-
-	if (model) {
-		uint64_t layer = tool_key(&t, f, "layer");
-		const struct ptable *table = ptables_find(&tables, layer);
-
-		if (!table)
-			refuse(f, "no table for layer %llu in %s", (unsigned long long)layer,
-			       model);
-		ptable_row(table, x, n, p);
-		return p;
-	}
-	if ((r = tr_col(f, "p", &c)) == 0)
-		refuse(f, "no column p, and no tables: give -m");
-	check(r);
-	if (c.width != R.experts || col_f64(&c, 0, n, p) < 0)
-		refuse(f, "column p is not a number an expert");
-	for (uint64_t i = 0; i < n; i++)
-		if (!(p[i] >= 0 && p[i] <= 1))
-			refuse(f, "row %llu: p is not from 0 to 1",
-			       (unsigned long long)(i / R.experts));
-	return p;
 }
 
 static struct rules_row *
@@ -376,7 +193,7 @@ put(struct tr_frame *f, const struct rules_row *rows)
 	if (r == TR_ENOMEM)
 		die("no memory");
 	if (r < 0)
-		refuse(f, "the frame grows too large");
+		tool_refuse(&t, f, "the frame grows too large");
 	tool_put(&t, f);
 }
 
@@ -384,55 +201,49 @@ put(struct tr_frame *f, const struct rules_row *rows)
 static void
 route(struct tr_frame *f)
 {
-	static struct rows_buf buf;
+	static struct rows_buf buf, own;
 	struct rules_row *to;
 	double *x, *p = NULL;
 
 	open_route(f);
-	logits(f, x = room(&buf, f->rows, R.experts));
-	if (rules_pvalues(&R))
-		p = pvalues(f, x);
+	x = routein_room(&buf, f->rows, R.experts);
+	routein_logits(&t, f, R.experts, x);
+	if (rules_pvalues(&R)) {
+		p = routein_room(&own, f->rows, R.experts);
+		if (model)
+			routein_looked_up(&t, f, &tables, model, x, R.experts, p);
+		else
+			routein_p(&t, f, R.experts, p);
+	}
 	to = results(f->rows);
 	for (uint64_t i = 0; i < f->rows; i++)
 		rules_one(work, x + i * R.experts, p ? p + i * R.experts : NULL, &to[i]);
 	put(f, to);
 }
 
-/* The frames held: rows go by their number in the batch, whatever frame has them. */
+/* The frames held. */
 static void
 flush(void)
 {
-	static struct rows_buf raw, sorted;
-	uint64_t n = held_rows(held), *at, first = 0;
-	const size_t E = R.experts;
-	struct rules_row *to, *in_order;
+	static struct rows_buf buf;
+	uint64_t n = held_rows(held), first = 0;
+	struct rules_row *to;
 	struct tr_frame *f;
-	double *x, *y;
+	double *x;
 	int r;
 
 	if (!held_frames(held))
 		return;
-	x = room(&raw, n, E);
-	y = room(&sorted, n, E);
+	x = routein_room(&buf, n, R.experts);
 	to = results(n);
-	at = xmalloc((n + 1) * sizeof *at);
-	in_order = xmalloc((n + 1) * sizeof *in_order);
 	for (size_t i = 0; i < held_frames(held); i++) {
 		f = held_frame(held, i);
-		logits(f, x + first * E);
+		routein_logits(&t, f, R.experts, x + first * R.experts);
 		first += f->rows;
 	}
-	if ((r = held_order(held, at, &f)) < 0 && r != TR_ENOMEM)
-		refuse(f, "row numbers are none");
-	check(r);
-	for (uint64_t i = 0; i < n; i++) {
-		memcpy(y + i * E, x + at[i] * E, E * sizeof *y);
-		in_order[i] = to[at[i]];
-	}
-	if (rules_all(work, y, n, in_order) < 0)
-		die("no memory");
-	for (uint64_t i = 0; i < n; i++)
-		to[at[i]] = in_order[i];
+	if ((r = held_route(held, work, x, R.experts, to, &f)) < 0 && r != TR_ENOMEM)
+		tool_refuse(&t, f, "row numbers are none");
+	tool_check(&t, r);
 	first = 0;
 	for (size_t i = 0; i < held_frames(held); i++) {
 		f = held_frame(held, i);
@@ -440,8 +251,6 @@ flush(void)
 		first += f->rows;
 	}
 	held_clear(held);
-	free(in_order);
-	free(at);
 }
 
 static void
@@ -453,8 +262,8 @@ hold(struct tr_frame *f)
 		flush();
 	open_route(f);
 	if ((r = held_add(held, f)) == 0)
-		refuse(f, "more of a batch that was done: trace-sort first");
-	check(r);
+		tool_refuse(&t, f, "more of a batch that was done: trace-sort first");
+	tool_check(&t, r);
 }
 
 int
@@ -467,7 +276,7 @@ main(int argc, char **argv)
 	if (!(held = held_new()))
 		die("no memory");
 	if (model && rules_pvalues(&R))
-		read_tables();
+		routein_tables(&t, model, kernel, trim, compat >= 0, &tables);
 	while (tool_next(&t, &f)) {
 		if (!strcmp(f.kind, "route")) {
 			if (rules_joint(&R))

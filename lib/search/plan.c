@@ -3,8 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "init.h"
+#include "../place/init.h"
 #include "plan.h"
+#include "pool.h"
 #include "size.h"
 
 enum { STEP = 64 };      /* changes between two looks at the clock */
@@ -14,8 +15,7 @@ struct shared { /* by all chains of a run */
 	const struct plan *plan;
 	const struct place *start;
 	const struct tokens *t, *wide; /* wide: what searches walk on */
-	pthread_mutex_t lock;
-	uint32_t next;
+	pthread_mutex_t lock;          /* of plan->tell */
 	double begun;
 	struct chain {
 		struct place p;
@@ -51,7 +51,11 @@ step(struct shared *sh, uint32_t i, struct walk *w, uint64_t iters)
 	const struct plan *plan = sh->plan;
 	struct chain *c = &sh->chain[i];
 	struct told told = {sh, i};
-	struct schedule x = {.t0 = w->t0, .t1 = w->t1, .iters = iters};
+	struct schedule x = {.t0 = w->t0,
+			     .t1 = w->t1,
+			     .iters = iters,
+			     .begun = sh->begun,
+			     .seconds = plan->seconds};
 	struct search *s =
 		search_new(&c->p, sh->wide, plan->model, plan->objective, plan->per_device);
 	int r = s ? 0 : TR_ENOMEM, stop = 0;
@@ -67,8 +71,9 @@ step(struct shared *sh, uint32_t i, struct walk *w, uint64_t iters)
 				stop = tell(&told, now, w->done, search_cost(s), w->least);
 			}
 			stop |= plan->seconds > 0 && now >= plan->seconds;
-			r = stop ? 0
-				 : walk_go(w, &x, iters <= 50 * STEP ? MAX(iters / 50, 1) : STEP);
+			if (!stop)
+				r = walk_go(w, &x, iters <= 50 * STEP ? MAX(iters / 50, 1) : STEP);
+			r = MIN(r, 0); /* that time is over is seen above */
 		}
 		tell(&told, search_now() - sh->begun, w->done, w->least, w->least);
 		c->cost = w->least;
@@ -156,23 +161,14 @@ plan_cost(const struct plan *plan, const struct place *p, const struct tokens *t
 	return x;
 }
 
-static void *
-work(void *arg)
+static void
+work(void *arg, size_t i)
 {
 	struct shared *sh = arg;
 
-	for (;;) {
-		uint32_t i;
-
-		pthread_mutex_lock(&sh->lock);
-		i = sh->next++;
-		pthread_mutex_unlock(&sh->lock);
-		if (i >= sh->plan->chains)
-			return NULL;
-		sh->chain[i].r = place_copy(&sh->chain[i].p, sh->start);
-		if (!sh->chain[i].r)
-			sh->chain[i].r = theirs(sh, i);
-	}
+	sh->chain[i].r = place_copy(&sh->chain[i].p, sh->start);
+	if (!sh->chain[i].r)
+		sh->chain[i].r = theirs(sh, (uint32_t)i);
 }
 
 int
@@ -195,8 +191,7 @@ int
 plan_run(const struct plan *plan, struct place *p, const struct tokens *t, double *cost)
 {
 	struct shared sh = {.plan = plan, .start = p, .t = t, .begun = search_now()};
-	uint32_t n = MIN(plan->chains, plan->threads), best = 0;
-	pthread_t thread[256];
+	uint32_t best = 0;
 	struct cost_result result;
 	struct tokens wide;
 	int r = cost_eval(p, t, plan->model, &result);
@@ -216,13 +211,7 @@ plan_run(const struct plan *plan, struct place *p, const struct tokens *t, doubl
 	for (uint32_t i = 0; i < plan->chains; i++)
 		sh.chain[i].cost = *cost;
 	pthread_mutex_init(&sh.lock, NULL);
-	n = MIN(n, (uint32_t)LEN(thread));
-	for (uint32_t i = 1; i < n; i++)
-		if (pthread_create(&thread[i], NULL, work, &sh) != 0)
-			n = i; /* the others do its work */
-	work(&sh);
-	for (uint32_t i = 1; i < n; i++)
-		pthread_join(thread[i], NULL);
+	pool_each((int)plan->threads, plan->chains, work, &sh);
 	for (uint32_t i = 0; i < plan->chains && !r; i++) {
 		r = sh.chain[i].r;
 		if (sh.chain[i].cost < sh.chain[best].cost)

@@ -23,10 +23,10 @@ struct store {
 int store_save(void *arg, const struct plan_state *s);
 /* Take in a file of the same plan. */
 void store_read(struct store *o, const char *file);
-/* A layer is done: its result alone is stored from now on. */
-void store_finish(struct store *o, uint64_t layer, const struct place *p, double cost);
-/* The layer's search, as far as it was read; NULL: not stored.  Dies where it is not of a
- * placement like p. */
-const struct state *store_begun(struct store *o, uint64_t layer, const struct place *p);
+/* plan_run of a layer, gone on with where its search was read; one that was finished is not run
+ * again.  Where plan->save is, the result alone is stored from now on.  Dies where the search
+ * that was read is not of a placement like p. */
+int store_run(struct store *o, struct plan *plan, uint64_t layer, struct place *p,
+	      const struct tokens *t, double *cost);
 
 #endif

@@ -83,8 +83,8 @@ store_read(struct store *o, const char *file)
 }
 
 /* A layer is done: its result alone is stored from now on. */
-void
-store_finish(struct store *o, uint64_t layer, const struct place *p, double cost)
+static void
+finish(struct store *o, uint64_t layer, const struct place *p, double cost)
 {
 	struct state *s = state_of(o, layer);
 	struct plan_chain c = {.now = p, .best = p, .least = cost};
@@ -104,8 +104,9 @@ store_finish(struct store *o, uint64_t layer, const struct place *p, double cost
 	}
 }
 
-const struct state *
-store_begun(struct store *o, uint64_t layer, const struct place *p)
+/* The layer's search, as far as it was read; NULL: not stored. */
+static const struct state *
+begun(struct store *o, uint64_t layer, const struct place *p)
 {
 	struct state *s = state_of(o, layer);
 	char err[PLACE_ERR];
@@ -128,4 +129,25 @@ store_begun(struct store *o, uint64_t layer, const struct place *p)
 		die("layer %llu: the stored search is not of this placement",
 		    (unsigned long long)layer);
 	return s;
+}
+
+int
+store_run(struct store *o, struct plan *plan, uint64_t layer, struct place *p,
+	  const struct tokens *t, double *cost)
+{
+	const struct state *from = begun(o, layer, p);
+	int r;
+
+	o->layer = layer;
+	plan->from = from ? &from->s : NULL;
+	if (from && from->finished) {
+		place_free(p);
+		*cost = from->s.chain[0].least;
+		r = place_copy(p, &from->place[1]);
+	} else {
+		r = plan_run(plan, p, t, cost);
+	}
+	if (plan->save && r >= 0)
+		finish(o, layer, p, *cost);
+	return r;
 }

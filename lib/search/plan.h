@@ -2,7 +2,7 @@
 #ifndef PLACEPLAN_H
 #define PLACEPLAN_H
 
-#include "config.h"
+#include "../place/config.h"
 #include "ranks.h"
 #include "search.h"
 

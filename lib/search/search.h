@@ -6,7 +6,7 @@
 #ifndef PLACESEARCH_H
 #define PLACESEARCH_H
 
-#include "cost.h"
+#include "../place/cost.h"
 
 struct search;
 

@@ -6,15 +6,15 @@
  * alone.  After a round a chain hangs on its placement and its counters only.
  */
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "eplb.h"
-#include "init.h"
+#include "../place/eplb.h"
+#include "../place/init.h"
+#include "../place/replicate.h"
 #include "num.h"
 #include "plan.h"
-#include "replicate.h"
+#include "pool.h"
 #include "rng.h"
 #include "size.h"
 
@@ -42,46 +42,26 @@ struct run {
 	double t0, t1;            /* of the ladder */
 	uint64_t exchanges;
 	double *mine, *all; /* of ranks_gather */
-	pthread_mutex_t lock;
-	uint32_t next;
-	int stop, due; /* what some process says; due: to store the search */
+	int stop, due;      /* what some process says; due: to store the search */
 };
 
 /* ---- threads ---- */
 
-static void *
-work(void *arg)
+static void
+work(void *arg, size_t i)
 {
 	struct run *run = arg;
 
-	for (;;) {
-		uint32_t i;
-
-		pthread_mutex_lock(&run->lock);
-		i = run->next++;
-		pthread_mutex_unlock(&run->lock);
-		if (i >= run->nchain)
-			return NULL;
-		if (!run->chain[i].r)
-			run->work(run, &run->chain[i]);
-	}
+	if (!run->chain[i].r)
+		run->work(run, &run->chain[i]);
 }
 
 /* Do that to all chains; the first error. */
 static int
 all(struct run *run, void (*what)(struct run *run, struct chain *c))
 {
-	uint32_t n = MIN(run->plan->threads, run->nchain);
-	pthread_t thread[PLAN_CHAINS];
-
 	run->work = what;
-	run->next = 0;
-	for (uint32_t i = 1; i < n; i++)
-		if (pthread_create(&thread[i], NULL, work, run) != 0)
-			n = i; /* the others do its work */
-	work(run);
-	for (uint32_t i = 1; i < n; i++)
-		pthread_join(thread[i], NULL);
+	pool_each((int)run->plan->threads, run->nchain, work, run);
 	for (uint32_t i = 0; i < run->nchain; i++)
 		if (run->chain[i].r < 0)
 			return run->chain[i].r;
@@ -99,8 +79,8 @@ fresh(struct run *run, struct place *p)
 	struct place q;
 	int r = eplb_place(p, run->t->count, 1, 1);
 
-	if (r != TR_EVALUE) /* slots do not divide evenly */
-		return r;
+	if (r != TR_EVALUE) /* else slots do not divide evenly */
+		return r ? r : init_part(p, run->t->count, run->plan->per_device);
 	if (!(copies = calloc(p->experts + 1, sizeof *copies)))
 		return TR_ENOMEM;
 	replicate_minmax(run->t->count, p->experts, 0, 0, p->n, p->rows * p->cols, copies);
@@ -441,7 +421,6 @@ plan_ours(const struct plan *plan, struct place *p, const struct tokens *t, doub
 	run.all = calloc(size * (per * WORDS + 1), sizeof *run.all);
 	for (uint32_t i = rank; i < plan->chains; i += size)
 		run.nchain++;
-	pthread_mutex_init(&run.lock, NULL);
 	for (uint32_t i = 0; i < run.nchain && run.chain; i++)
 		run.chain[i].number = rank + i * size;
 	for (uint32_t i = 0; plan->tell && !plan->from && i < run.nchain && run.chain; i++)
@@ -463,7 +442,6 @@ plan_ours(const struct plan *plan, struct place *p, const struct tokens *t, doub
 		search_free(run.chain[i].s);
 		place_free(&run.chain[i].p);
 	}
-	pthread_mutex_destroy(&run.lock);
 	tokens_free(&wide);
 	place_free(&run.one);
 	free(run.chain);

@@ -1,0 +1,36 @@
+#include "again.h"
+#include "../place/replan.h"
+#include "plan.h"
+
+int
+again_even(struct setup *s, struct tool *t, const char *counts, struct setup_place *place, size_t n,
+	   uint64_t max_moves, double within)
+{
+	struct setup_layer *layer;
+	size_t nlayer = setup_counts(s, t, counts, &layer);
+	struct tr_frame f;
+
+	setup_head(s, place, n, &f);
+	tool_open(t, &f);
+	for (size_t i = 0; i < n; i++) {
+		struct place *p = &place[i].place;
+		struct replan o = {.per_device = setup_per_device(s),
+				   .maxmoved =
+					   max_moves < PLACE_ALL ? (uint32_t)max_moves : PLACE_ALL,
+				   .within = within,
+				   .seed = t->seed};
+		const struct tokens *tokens = setup_tokens(s, layer, nlayer, &place[i]);
+
+		setup_check(&place[i], o.per_device);
+		if (replan(p, tokens->count, &o) < 0)
+			die("no memory");
+		if (t->verbose ||
+		    (!t->quiet && o.reached > o.best * (1 + within) && max_moves == TR_NONE))
+			warn("layer %llu: max over mean %.5f, from nothing %.5f; %u of %u copies "
+			     "moved",
+			     (unsigned long long)place[i].layer, o.reached, o.best, o.moved, p->n);
+		place_frame(p, place[i].layer, &f);
+		tool_put(t, &f);
+	}
+	return tool_end(t);
+}
