@@ -40,5 +40,6 @@ int num_size(const char *s, uint64_t *n);
 double num_exp(double x);
 double num_log(double x);
 double num_pow(double x, double y); /* x > 0 */
+double num_erfc(double x);
 
 #endif

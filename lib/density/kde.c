@@ -233,7 +233,7 @@ static double
 left_of(enum kde_kernel kernel, double u)
 {
 	if (kernel == KDE_GAUSSIAN)
-		return 0.5 * erfc(-u * SQRT_HALF);
+		return 0.5 * num_erfc(-u * SQRT_HALF);
 	if (u <= -1)
 		return 0;
 	if (u >= 1)
@@ -310,7 +310,7 @@ gaussian(const struct kde *k, double x, double *F, double *S, double *f)
 	for (size_t b = from; b < end; b++) {
 		const double *m = k->box[b].m;
 		double z = (x - k->box[b].centre) / k->h, phi = PHI0 * num_exp(-0.5 * z * z);
-		double q = 0.5 * erfc(fabs(z) * SQRT_HALF), near = z < 0 ? q : 1 - q;
+		double q = 0.5 * num_erfc(fabs(z) * SQRT_HALF), near = z < 0 ? q : 1 - q;
 		double far = z < 0 ? 1 - q : q, he0 = 1, he1 = z, d = 0, e = m[0];
 		int terms = fabs(z) < 4 ? NEAR_TERMS : TERMS;
 

@@ -3,8 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "expd.h"
 #include "num.h"
 #include "ptable.h"
+#include "size.h"
+#include "vectors.h"
 
 /* How far rounding may lift a survival, or lower a cdf, from point to point. */
 static const double slack = 1e-9;
@@ -42,14 +45,14 @@ wrong(const struct ptable *t)
 	return NULL;
 }
 
-/* On an even grid the cell is a product away; ptable_p mends the rounding. */
+/* Cells per unit of x, or 0 where a point is further from an even grid than slack of a cell. */
 static double
-even(const struct ptable *t)
+even(const struct ptable *t, double slack)
 {
 	double step = (t->x[t->n - 1] - t->x[0]) / (double)(t->n - 1);
 
 	for (uint64_t i = 0; i < t->n; i++)
-		if (!(fabs(t->x[i] - t->x[0] - step * (double)i) < 0.25 * step))
+		if (!(fabs(t->x[i] - t->x[0] - step * (double)i) < slack * step))
 			return 0;
 	return 1 / step;
 }
@@ -76,14 +79,26 @@ slopes(struct ptable *t, struct tr_frame *f)
 	return 0;
 }
 
-/* ln y in a cell of width w, d behind its first point i: the cubic with their slopes. */
-static double
-cubic(const struct ptable *t, uint64_t i, double w, double d)
+/* ln y in each cell: with the slopes of its ends, or straight. */
+static int
+cubics(struct ptable *t)
 {
-	double u = d / w, a = t->ln[i], b = t->ln[i + 1];
-	double p = -t->fall[i] * w, q = -t->fall[i + 1] * w;
+	uint64_t n = t->n - 1;
 
-	return a + u * (p + u * (3 * (b - a) - 2 * p - q + u * (2 * (a - b) + p + q)));
+	if (!(t->cubic = malloc(n * sizeof *t->cubic)))
+		return TR_ENOMEM;
+	for (uint64_t i = 0; i < n; i++) {
+		double w = t->x[i + 1] - t->x[i], rise = t->ln[i + 1] - t->ln[i];
+		double p = t->fall ? -t->fall[i] * w : rise,
+		       q = t->fall ? -t->fall[i + 1] * w : rise;
+
+		/* a cell that ends at 0 has no logarithm */
+		memcpy(t->cubic[i],
+		       (double[]){t->y[i] > 0 && t->y[i + 1] > 0 ? t->ln[i] : NAN, p,
+				  3 * rise - 2 * p - q, p + q - 2 * rise},
+		       sizeof t->cubic[i]);
+	}
+	return 0;
 }
 
 int
@@ -111,11 +126,16 @@ ptable_open(struct ptable *t, struct tr_frame *f, int interp, const char **why)
 	}
 	for (uint64_t i = 0; t->ln && i < t->n; i++)
 		t->ln[i] = t->y[i] > 0 ? num_log(t->y[i]) : -INFINITY;
-	t->scale = even(t);
+	t->scale = even(t, 0.25); /* cell() mends the rest */
+	t->even = t->n < INT32_MAX && even(t, 1e-9) > 0;
 	if (t->ln && (r = slopes(t, f)) < 0) {
 		*why = "a column pdf that is no numbers";
 		ptable_free(t);
 		return r;
+	}
+	if (t->ln && cubics(t) < 0) {
+		ptable_free(t);
+		return TR_ENOMEM;
 	}
 	return 0;
 }
@@ -127,6 +147,7 @@ ptable_free(struct ptable *t)
 	free(t->y);
 	free(t->ln);
 	free(t->fall);
+	free(t->cubic);
 	memset(t, 0, sizeof *t);
 }
 
@@ -163,8 +184,49 @@ between(double a, double b, double w, double x)
 	return (b - a) / w * x + a;
 }
 
-double
-ptable_p(const struct ptable *t, double x)
+/* ln y at u, 0 to 1, in a cell; NaN where it has none. */
+static inline double
+ln_in(const double c[4], double u)
+{
+	double ln = c[0] + u * (c[1] + u * (c[2] + u * c[3]));
+
+	return ln > 0 ? 0 : ln;
+}
+
+/* Within an even grid, NaN elsewhere, and 1 if there is one.  The cell is a product away: where
+ * two meet, both agree.  n is a multiple of EIGHT. */
+VECTORS static int
+inside(const struct ptable *t, const double *x, uint64_t n, double *p)
+{
+	const double from = t->x[0], scale = t->scale, end = (double)(t->n - 1);
+	const double(*cubic)[4] = (const double(*)[4])t->cubic;
+	const eight_f64 zero = {0};
+	eight_u64 none = {0};
+	uint64_t any = 0;
+
+	for (uint64_t i = 0; i < n; i++) {
+		double g = (x[i] - from) * scale;
+		int in = g > 0 && g < end;
+		int32_t c = in ? (int32_t)g : 0;
+		double ln = ln_in(cubic[c], g - c);
+
+		p[i] = in ? ln : NAN;
+	}
+	for (uint64_t i = 0; i < n; i += EIGHT) { /* apart, so that neither waits for the other */
+		eight_f64 y;
+
+		memcpy(&y, p + i, sizeof y);
+		exp_eight(&y, &zero);
+		none |= (eight_u64)(y != y);
+		memcpy(p + i, &y, sizeof y);
+	}
+	for (int i = 0; i < EIGHT; i++)
+		any |= none[i];
+	return any != 0;
+}
+
+static double
+p_of(const struct ptable *t, double x)
 {
 	double p;
 
@@ -186,11 +248,8 @@ ptable_p(const struct ptable *t, double x)
 		uint64_t i = cell(t, x);
 		double w = t->x[i + 1] - t->x[i], d = x - t->x[i];
 
-		/* a cell that ends at 0 has no logarithm */
-		if (t->ln && t->y[i] > 0 && t->y[i + 1] > 0)
-			p = num_exp(t->fall ? cubic(t, i, w, d)
-					    : between(t->ln[i], t->ln[i + 1], w, d));
-		else
+		p = t->ln ? exp_of(ln_in(t->cubic[i], d / w), 0) : NAN;
+		if (p != p)
 			p = between(t->y[i], t->y[i + 1], w, d);
 	}
 	if (t->interp)
@@ -201,8 +260,29 @@ ptable_p(const struct ptable *t, double x)
 void
 ptable_row(const struct ptable *t, const double *x, uint64_t n, double *p)
 {
-	for (uint64_t i = 0; i < n; i++)
-		p[i] = ptable_p(t, x[i]);
+	enum { CHUNK = 64 * EIGHT };
+	double in[CHUNK], out[CHUNK];
+	int even = t->even && t->ln;
+
+	for (uint64_t i = 0; i < n; i += CHUNK) {
+		uint64_t m = MIN(n - i, (uint64_t)CHUNK), full = size_align(m, EIGHT);
+
+		memcpy(in, x + i, m * sizeof *in);
+		memset(in + m, 0, (full - m) * sizeof *in);
+		if (!even || inside(t, in, full, out))
+			for (uint64_t k = 0; k < m; k++)
+				out[k] = even && out[k] == out[k] ? out[k] : p_of(t, in[k]);
+		memcpy(p + i, out, m * sizeof *out);
+	}
+}
+
+double
+ptable_p(const struct ptable *t, double x)
+{
+	double p;
+
+	ptable_row(t, &x, 1, &p);
+	return p;
 }
 
 const struct ptable *
@@ -223,9 +303,11 @@ ptables_add(struct ptables *s, struct tr_frame *f, const char *kernel, uint64_t 
 	void *p;
 	int r;
 
-	if (strcmp(f->kind, "kde") || tr_get(f, "trim", 0) != trim)
+	if (strcmp(f->kind, "kde") || (trim != TR_NONE && tr_get(f, "trim", 0) != trim))
 		return 0;
-	if (kernel && (tr_text(f, "kernel", name, sizeof name) <= 0 || strcmp(name, kernel)))
+	if (tr_text(f, "kernel", name, sizeof name) <= 0)
+		strcpy(name, "gaussian");
+	if (kernel && strcmp(name, kernel))
 		return 0;
 	*why = "no key layer";
 	if (tr_num(f, "layer", &layer) <= 0)

@@ -11,8 +11,12 @@ struct ptable {
 	double *y;
 	double *ln;   /* ln y, of the survival only */
 	double *fall; /* -d ln y / dx, where the frame has the density; else NULL */
+	/* [n - 1] ln y in a cell as a cubic of 0 .. 1 in it, NaN where an end is 0; of the
+	 * survival only */
+	double (*cubic)[4];
 	double bend;  /* beyond the ends: -d2 ln y / dx2 of a gaussian tail; 0: constant */
 	double scale; /* cells per unit of x of an even grid, else 0 */
+	int even;     /* the cell is a product away, to 1e-9 of a cell */
 };
 
 /* Columns x and sf of a kde frame copied (interp: x and cdf) and checked: 0, and
@@ -37,8 +41,8 @@ struct ptables {
 	size_t n;
 };
 
-/* Take frame f in if it is the first kde frame of its layer with that trim (absent: 0)
- * and kernel (NULL: any): 1, 0 if it is not, or <0 and *why, as ptable_open. */
+/* Take frame f in if it is the first kde frame of its layer with that trim (absent: 0;
+ * TR_NONE: any) and kernel (absent: gaussian; NULL: any): 1, 0 if it is not, or <0 and *why, as ptable_open. */
 int ptables_add(struct ptables *s, struct tr_frame *f, const char *kernel, uint64_t trim,
 		int interp, const char **why);
 /* The table of a layer, or NULL. */

@@ -217,7 +217,7 @@ off(double got, long double want)
 static void
 maths(void)
 {
-	double e = 0, l = 0, p = 0;
+	double e = 0, l = 0, p = 0, c = 0;
 
 	for (int i = 0; i < 300000; i++) {
 		double x = (unit() - 0.5) * 1400, y = exp((unit() - 0.5) * 1400),
@@ -232,14 +232,19 @@ maths(void)
 		/* near 1 a small base needs a large exponent */
 		p = fmax(p, off(num_pow(1 + w / 100, z * 50), powl(1 + w / 100, z * 50)));
 		p = fmax(p, off(num_pow(y, z / 150), powl(y, z / 150)));
+		x = unit() * (i % 2 ? 26.5 : 3) - (i % 2 ? 0 : 2.9);
+		c = fmax(c, off(num_erfc(x), erfcl(x)));
 	}
-	printf("# relative error: exp %.3g, log %.3g, pow %.3g\n", e, l, p);
+	printf("# relative error: exp %.3g, log %.3g, pow %.3g, erfc %.3g\n", e, l, p, c);
 	wrong = !(e < 3e-16 && l < 3e-16 && p < 3e-16);
 	wrong |= num_exp(0) != 1 || num_log(1) != 0 || num_exp(1000) < INFINITY || num_exp(-1000);
 	wrong |= num_log(0) > -INFINITY || !isnan(num_log(-1)) || !isnan(num_exp(NAN));
 	wrong |= num_pow(2, 10) != 1024 || num_pow(10, -2) != 0.01 || num_pow(7, 0) != 1;
 	wrong |= num_pow(2, 1e300) < INFINITY || num_pow(2, -1e300) != 0;
 	end("exp, log, pow within 3e-16 of libm");
+	wrong = !(c < 7e-16) || num_erfc(0) != 1 || num_erfc(28) != 0 || num_erfc(-28) != 2;
+	wrong |= !isnan(num_erfc(NAN)) || num_erfc(INFINITY) != 0 || num_erfc(-INFINITY) != 2;
+	end("erfc within 7e-16");
 }
 
 int

@@ -37,45 +37,23 @@ static struct tool t = {.name = "logit-pval",
 			.opts = opts,
 			.flags = TOOL_RESULT};
 
-static struct table {
-	uint64_t layer;
-	struct ptable p;
-} * table;
-static size_t ntable;
-
-static const struct ptable *
-table_of(uint64_t layer)
-{
-	for (size_t i = 0; i < ntable; i++)
-		if (table[i].layer == layer)
-			return &table[i].p;
-	die("no table of layer %llu", (unsigned long long)layer);
-}
+static struct ptables table;
 
 /* A kde frame of the wanted layers, kernel and trim, unless its layer has one. */
 static void
 take(struct tr_frame *f)
 {
 	uint64_t layer = tr_get(f, "layer", 0);
-	char name[32] = "gaussian";
 	const char *why;
 	int r;
 
-	if (strcmp(f->kind, "kde") || !tr_list_has(&layers, layer))
+	if (!tr_list_has(&layers, layer))
 		return;
-	tr_text(f, "kernel", name, sizeof name);
-	if ((kernel && strcmp(kernel, name)) || (trim != TR_NONE && trim != tr_get(f, "trim", 0)))
-		return;
-	for (size_t i = 0; i < ntable; i++)
-		if (table[i].layer == layer)
-			return;
-	table = xrealloc(table, ntable + 1, sizeof *table);
-	r = ptable_open(&table[ntable].p, f, interp >= 0, &why);
+	r = ptables_add(&table, f, kernel, trim, interp >= 0, &why);
 	if (r == TR_ENOMEM)
 		die("no memory");
 	if (r < 0)
 		die("the table of layer %llu: %s", (unsigned long long)layer, why);
-	table[ntable++].layer = layer;
 }
 
 static void
@@ -91,7 +69,7 @@ read_tables(void)
 	if (r < 0)
 		die("%s", tr_errstr(in));
 	tool_reader_end(&t, in);
-	if (!ntable)
+	if (!table.n)
 		die("%s: no kde frames%s", tables,
 		    kernel || trim != TR_NONE || layers.n ? " of that kind" : "");
 }
@@ -119,12 +97,12 @@ put_points(void)
 			die("--at %s: a point that is no number", points);
 	}
 	v = xcalloc(n, sizeof *v);
-	for (size_t i = 0; i < ntable; i++) {
+	for (size_t i = 0; i < table.n; i++) {
 		for (size_t k = 0; k < n; k++)
-			v[k] = p_of(&table[i].p, x[k]);
+			v[k] = p_of(&table.a[i].p, x[k]);
 		tr_new(&f, "table");
 		tr_set(&f, "name", "p");
-		tr_setu(&f, "layer", table[i].layer);
+		tr_setu(&f, "layer", table.a[i].layer);
 		tr_rows(&f, n);
 		tr_addcol(&f, "x", TR_F64, 1, x);
 		tr_addcol(&f, "p", TR_F64, 1, v);
@@ -139,15 +117,19 @@ put_points(void)
 static void
 put_rows(struct tr_frame *f)
 {
-	const struct ptable *p;
+	static double *v;
+	static size_t room;
+	uint64_t layer = tr_get(f, "layer", 0);
+	const struct ptable *p = ptables_find(&table, layer);
 	struct tr_col c;
-	double *v;
 	size_t n;
 
 	tool_col(&t, f, "logit", &c);
-	p = table_of(tr_get(f, "layer", 0));
+	if (!p)
+		die("no table of layer %llu", (unsigned long long)layer);
 	n = (size_t)f->rows * c.width;
-	v = xcalloc(n + 1, sizeof *v);
+	if (n > room)
+		v = xrealloc(v, room = n, sizeof *v);
 	if (col_f64(&c, 0, n, v) < 0)
 		die("logit is no number");
 	if (clamp > 0)
@@ -167,7 +149,6 @@ put_rows(struct tr_frame *f)
 	if (tr_addcol(f, "p", TR_F64, c.width, v) < 0)
 		die("a frame with too many columns");
 	tool_put(&t, f);
-	free(v);
 }
 
 int
@@ -191,7 +172,7 @@ main(int argc, char **argv)
 		    tr_list_has(&layers, tr_get(&f, "layer", 0)))
 			put_rows(&f);
 	}
-	if (points && !ntable)
+	if (points && !table.n)
 		die("no kde frames: logit-kde and pkl2trace write them");
 	if (points)
 		put_points();
