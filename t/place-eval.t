@@ -140,4 +140,13 @@ printf '{// "trace": "no"\n"trace": "a//b \\"c", %s}' "$system" >n.jsonc
 is 'which trace it reads' 'a//b "c' place-eval -c n.jsonc --trace-name
 is 'the operand beats the file' t place-eval -c n.jsonc --trace-name t
 fails 2 'none' 'place-eval -c s.jsonc --trace-name' 'no trace'
+printf '{"0":[0],"1":[1]}' | place-conv --from placement.json --mesh 1x2 --experts 2 --shared 0 -l 0 -o two
+for i in 1 2 3 4 5; do
+	case $i in 2) picks='[0],[1],[0,1]' ;; *) picks= ;; esac
+	echo "{\"layer\":0,\"batch_id\":$i,\"topk_experts\":[$picks]}"
+done | jsonl2trace --dialect moe-balance --experts 2 -o bare
+for r in balanced-replicas least-loaded round-robin nearest first; do
+	place-eval --routing $r --batches -p two --experts 2 --shared 0 -t bare | awk -F'\t' '$1 == "batch" && $3 != 1 && $5 != 0 { print }'
+done >wrong
+is 'batches without picks cost nothing, whatever stands before them' '' cat wrong
 done_testing

@@ -68,7 +68,6 @@ reroute_batch(const struct place *p, const struct tokens *t, size_t batch,
 	size_t from = t->batch[batch], end = t->batch[batch + 1], at = t->first[from], most = 0;
 	uint32_t capacity = cost_capacity(m, p->n, t->first[end] - at);
 
-	memset(r->used, 0, p->n * sizeof *r->used);
 	memset(r->next, 0, p->experts * sizeof *r->next);
 	memset(r->list, 0, (end - from) * sizeof *r->list);
 	for (size_t k = from; k < end; k++)
@@ -105,6 +104,7 @@ route_batch(const struct place *p, const struct tokens *t, size_t batch, const s
 	enum cost_routing routing = m->kind == COST_SIMPLE ? ROUTE_LEAST : m->routing;
 	uint32_t capacity;
 
+	memset(r->used, 0, p->n * sizeof *r->used);
 	if (!picks)
 		return;
 	if (routing == ROUTE_REROUTE) {
@@ -112,7 +112,6 @@ route_batch(const struct place *p, const struct tokens *t, size_t batch, const s
 		return;
 	}
 	capacity = cost_capacity(m, p->n, picks);
-	memset(r->used, 0, p->n * sizeof *r->used);
 	if (routing == ROUTE_BALANCED || routing == ROUTE_ROBIN) {
 		fill_batch(p, t->pick + at, picks, routing == ROUTE_ROBIN ? 1 : capacity, r, to);
 		return;
