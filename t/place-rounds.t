@@ -82,7 +82,7 @@ for n in 0 2 6 20; do
 	cost again u && echo
 done >costs
 grep '^ok\|^not' costs
-is 'the more may move, the less it costs' '' sh -c "grep '^[0-9]' costs | awk 'NR > 1 && \$1 > b { print b, \$1 } { b = \$1 }'"
+is 'the more may move, the less it costs' '' sh -c "grep '^[0-9]' costs | awk 'NR > 1 && \$1 > b * 1.001 { print b, \$1 } { b = \$1 }'"
 
 # Even again for counts that have drifted: within 1 % of a plan from nothing, a fifth of the copies at most.
 sys='--mesh 8x1 --experts 64 --shared 0 --slots 80'

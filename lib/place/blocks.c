@@ -15,7 +15,16 @@
 #include "search.h"
 #include "size.h"
 
-enum { LANES = 16, FIRST = 4, EACH = 4, MANY = 60, COPIES = 128, DRAWN = SEARCH_DRAWN };
+enum {
+	LANES = 16,
+	FIRST = 4,
+	EACH = 4,
+	MANY = 60,
+	COPIES = 128,
+	DRAWN = SEARCH_DRAWN,
+	STRIDE = 1024,
+	RISES = 256
+};
 
 typedef uint8_t lanes __attribute__((vector_size(LANES)));
 
@@ -39,6 +48,7 @@ struct blocks {
 	struct {
 		uint64_t seed, at;
 	} rng;
+	double chance[RISES]; /* that a change is taken which makes it so much worse */
 };
 
 /* ---- vectors ---- */
@@ -237,18 +247,18 @@ blocks_open(struct blocks *w, const struct place *p, double margin, uint32_t dra
 
 /* ---- changes ---- */
 
-static uint32_t
-below(struct blocks *w, uint32_t n)
+static void
+cool(struct blocks *w, double temperature)
 {
-	return (uint32_t)rng_below(w->rng.seed, UINT64_C(0x626c) << 48, w->rng.at++, n);
+	for (int i = 0; i < RISES; i++)
+		w->chance[i] = num_exp(-i / temperature);
 }
 
 static int
-take(struct blocks *w, int32_t rise, double temperature)
+take(struct blocks *w, int32_t rise)
 {
-	return rise <= 0 ||
-	       (temperature > 0 && rng_f64(w->rng.seed, UINT64_C(0x626d) << 48, w->rng.at++) <
-					   num_exp(-rise / temperature));
+	return rise <= 0 || (rise < RISES && rng_f64(w->rng.seed, UINT64_C(0x626d) << 48,
+						     w->rng.at++) < w->chance[rise]);
 }
 
 static int
@@ -269,7 +279,7 @@ away(const struct blocks *w, uint32_t e, uint32_t dev)
 
 /* Copy i of e and copy k of f change devices; 1 if that was taken. */
 static int
-swap(struct blocks *w, uint32_t e, uint32_t i, uint32_t f, uint32_t k, double temperature)
+swap(struct blocks *w, uint32_t e, uint32_t i, uint32_t f, uint32_t k)
 {
 	uint32_t a = w->dev[e][i], b = w->dev[f][k];
 	lanes *x = w->tmp, *y = w->tmp + w->nv;
@@ -287,7 +297,7 @@ swap(struct blocks *w, uint32_t e, uint32_t i, uint32_t f, uint32_t k, double te
 	}
 	ea = excess_of(w, x);
 	eb = excess_of(w, y);
-	if (!take(w, ea + eb - w->excess[a] - w->excess[b], temperature))
+	if (!take(w, ea + eb - w->excess[a] - w->excess[b]))
 		return 0;
 	memcpy(w->on + (size_t)a * w->nv, x, w->nv * sizeof *x);
 	memcpy(w->on + (size_t)b * w->nv, y, w->nv * sizeof *y);
@@ -333,7 +343,7 @@ measure(struct blocks *w, uint32_t e, uint32_t f, int keep)
 
 /* Copy i of e becomes one of f, on the same device. */
 static int
-transfer(struct blocks *w, uint32_t e, uint32_t i, uint32_t f, double temperature)
+transfer(struct blocks *w, uint32_t e, uint32_t i, uint32_t f)
 {
 	uint32_t ce = w->copies[e], cf = w->copies[f], d = w->dev[e][i];
 	uint32_t moved = w->moved + away(w, f, d) - away(w, e, d);
@@ -352,7 +362,7 @@ transfer(struct blocks *w, uint32_t e, uint32_t i, uint32_t f, double temperatur
 	fill(w, f, cf + 1, w->of[f]);
 	apply(w, e, 1);
 	apply(w, f, 1);
-	if (take(w, measure(w, e, f, 0) - before, temperature)) {
+	if (take(w, measure(w, e, f, 0) - before)) {
 		measure(w, e, f, 1);
 		w->moved = moved;
 		return 1;
@@ -370,6 +380,13 @@ transfer(struct blocks *w, uint32_t e, uint32_t i, uint32_t f, double temperatur
 	return 0;
 }
 
+/* 0 .. n - 1 of 32 drawn bits. */
+static uint32_t
+part(uint32_t draw, uint32_t n)
+{
+	return (uint32_t)((uint64_t)draw * n >> 32);
+}
+
 static int64_t
 total(const struct blocks *w)
 {
@@ -382,8 +399,9 @@ total(const struct blocks *w)
 
 int
 search_blocks(struct place *p, const struct tokens *t, const struct cost_model *m, double margin,
-	      uint64_t seed, uint64_t iters, uint32_t maxmoved)
+	      uint64_t seed, uint64_t iters, double until, uint32_t maxmoved)
 {
+	double begun = search_now();
 	struct blocks w = {.t = t, .m = m, .rng = {seed, 0}, .maxmoved = maxmoved};
 	int r = blocks_open(&w, p, margin, margin > 0 && t->nbatch ? DRAWN : 0);
 	struct place q;
@@ -395,16 +413,24 @@ search_blocks(struct place *p, const struct tokens *t, const struct cost_model *
 			w.home[p->expert[i] * w.ndev + p->dev[i]] = 1;
 	}
 	for (uint64_t n = 0; n < iters && !r; n++) {
-		double temperature = 3 * num_pow(0.02, (double)n / (double)iters);
-		uint32_t e = below(&w, w.experts), f = below(&w, w.experts);
-		uint32_t i = below(&w, w.copies[e]), k = below(&w, w.copies[f]);
+		uint32_t e, f, draw[4];
 
-		if (n % 1024 == 0 && !total(&w))
-			break;
+		if (n % STRIDE == 0) {
+			double done = (double)n / (double)iters, now = until > 0 ? search_now() : 0;
+
+			if (until > 0)
+				done = MAX(done, (now - begun) / (until - begun));
+			if (done >= 1 || !total(&w))
+				break;
+			cool(&w, 3 * num_pow(0.02, done));
+		}
+		rng_u32x4(seed, UINT64_C(0x626c) << 48, n, draw);
+		e = part(draw[0], w.experts);
+		f = part(draw[1], w.experts);
 		if (n % 4 == 0)
-			transfer(&w, e, i, f, temperature);
+			transfer(&w, e, part(draw[2], w.copies[e]), f);
 		else
-			swap(&w, e, i, f, k, temperature);
+			swap(&w, e, part(draw[2], w.copies[e]), f, part(draw[3], w.copies[f]));
 	}
 	if (!r && (r = place_init(&q, p->rows, p->cols, p->experts, w.copies)) == 0) {
 		for (uint32_t e = 0; e < w.experts; e++)

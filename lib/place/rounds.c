@@ -23,6 +23,7 @@ enum { BLOCK_ITERS = 200000, ROUND = 16384, TEMPER_ROUND = 2048, WORDS = 4 };
 struct chain {
 	uint32_t number, rung;
 	struct place p;
+	double cost; /* of it */
 	struct search *s;
 	struct walk w;
 	double told;
@@ -71,50 +72,55 @@ all(struct run *run, void (*what)(struct run *run, struct chain *c))
 
 /* ---- a start ---- */
 
-/* The cheaper of the placement to start from and copies and devices by load. */
-static int
-fresh(struct run *run, struct place *p)
+/* q in place of the chain's placement where it costs less. */
+static void
+keep(struct run *run, struct chain *c, struct place *q)
 {
-	const struct plan *plan = run->plan;
-	struct place q;
-	int r = place_copy(&q, p);
+	double cost = plan_cost(run->plan, q, run->t);
 
-	if (r < 0)
-		return r;
-	if ((r = eplb_place(&q, run->t->count, 1, 1)) == 0 &&
-	    (r = init_part(&q, run->t->count, plan->per_device)) == 0 &&
-	    plan_cost(plan, &q, run->t) < plan_cost(plan, p, run->t)) {
-		place_free(p);
-		*p = q;
-		memset(&q, 0, sizeof q);
+	if (cost < c->cost) {
+		place_free(&c->p);
+		c->p = *q;
+		c->cost = cost;
+		memset(q, 0, sizeof *q);
 	}
-	place_free(&q);
-	return r;
 }
 
-/* Such a start, or the placement that is running, made better where stage one succeeds. */
+/* The cheaper of the placement to start from and copies and devices by load, or the placement
+ * that is running, made better where stage one succeeds. */
 static int
 stage_one(struct run *run, struct chain *c)
 {
 	const struct plan *plan = run->plan;
-	struct place p;
-	int r = plan->maxmoved == PLACE_ALL ? fresh(run, &c->p) : 0;
+	struct place q;
+	int r = 0;
 
-	if (r || (r = place_copy(&p, &c->p)) < 0)
+	if (plan->maxmoved == PLACE_ALL) {
+		if ((r = place_copy(&q, &c->p)) == 0 &&
+		    (r = eplb_place(&q, run->t->count, 1, 1)) == 0 &&
+		    (r = init_part(&q, run->t->count, plan->per_device)) == 0)
+			keep(run, c, &q);
+		place_free(&q);
+	}
+	if (r || (r = place_copy(&q, &c->p)) < 0)
 		return r;
-	r = search_blocks(&p, run->t, plan->model, plan->margin, plan->seed + c->number,
-			  BLOCK_ITERS, plan->maxmoved);
-	if (r == TR_ELIMIT) { /* without stage one, then */
-		place_free(&p);
-		return 0;
-	}
-	if (!r && plan_cost(plan, &p, run->t) < plan_cost(plan, &c->p, run->t)) {
-		place_free(&c->p);
-		c->p = p;
-		memset(&p, 0, sizeof p);
-	}
-	place_free(&p);
-	return r;
+	r = search_blocks(&q, run->t, plan->model, plan->margin, plan->seed + c->number,
+			  BLOCK_ITERS, plan->seconds > 0 ? run->schedule.begun + plan->seconds : 0,
+			  plan->maxmoved);
+	if (!r)
+		keep(run, c, &q);
+	place_free(&q);
+	return r == TR_ELIMIT ? 0 : r; /* without stage one, then */
+}
+
+/* Has the time of a search that nothing else hangs on ended before stage two? */
+static int
+over(const struct run *run)
+{
+	const struct plan *plan = run->plan;
+
+	return plan->seconds > 0 && plan->chains == 1 && plan->ranks->size == 1 && !plan->save &&
+	       search_now() >= run->schedule.begun + plan->seconds;
 }
 
 static const struct plan_chain *
@@ -155,6 +161,7 @@ begin(struct run *run, struct chain *c)
 			     .tau = search_tau(plan->model),
 			     .transfers = !plan->keep_copies};
 	c->rung = c->number;
+	c->cost = run->first;
 	if ((c->r = place_copy(&c->p, from ? from->now : run->start)) < 0)
 		return;
 	if (from) {
@@ -171,7 +178,7 @@ begin(struct run *run, struct chain *c)
 	} else if (!plan->keep_copies) {
 		c->r = stage_one(run, c);
 	}
-	if (c->r < 0)
+	if (c->r < 0 || (!from && over(run)))
 		return;
 	c->s = search_new(&c->p, run->wide, plan->model, plan->objective, plan->per_device);
 	if (!c->s) {
@@ -429,15 +436,21 @@ plan_ours(const struct plan *plan, struct place *p, const struct tokens *t, doub
 	r = run.chain && run.mine && run.all ? plan_widen(plan, p, t, &wide) : TR_ENOMEM;
 	run.wide = !r && wide.nbatch ? &wide : t;
 	if (!r && plan->temper && !plan->from && !plan->keep_copies) {
-		struct chain c = {.number = 0};
+		struct chain c = {.number = 0, .cost = *cost};
 
 		if ((r = place_copy(&c.p, p)) == 0)
 			r = stage_one(&run, &c);
 		run.one = c.p;
 	}
 	r = r ? r : all(&run, begin);
-	if (!r && (r = rounds(&run)) == 0)
+	if (!r && !run.chain[0].s && run.chain[0].cost < *cost) {
+		place_free(p);
+		*p = run.chain[0].p;
+		*cost = run.chain[0].cost;
+		memset(&run.chain[0].p, 0, sizeof *p);
+	} else if (!r && run.chain[0].s && (r = rounds(&run)) == 0) {
 		r = best(&run, p, cost);
+	}
 	for (uint32_t i = 0; run.chain && i < run.nchain; i++) {
 		walk_end(&run.chain[i].w);
 		search_free(run.chain[i].s);

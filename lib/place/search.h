@@ -85,11 +85,11 @@ void walk_end(struct walk *w);
 
 /* Choose copies and devices so that no device has more blocks in a batch than
  * must be, by swaps and by copies that one expert gives to another; start and
- * result in *p.  margin above 0: with the drawn batches, too.  maxmoved: copies that may be where *p has none of their expert,
+ * result in *p.  until: search_now() when it must have ended, 0 at its own pace.  margin above 0: with the drawn batches, too.  maxmoved: copies that may be where *p has none of their expert,
  * UINT32_MAX all.  Same seed, same result.  TR_ELIMIT: more than 128 copies of an expert, or
  * more blocks on a device than a byte holds; *p is as it was.  0 or TR_E.... */
 int search_blocks(struct place *p, const struct tokens *t, const struct cost_model *m,
-		  double margin, uint64_t seed, uint64_t iters, uint32_t maxmoved);
+		  double margin, uint64_t seed, uint64_t iters, double until, uint32_t maxmoved);
 /* Blocks of each instance in the drawn batches, [instances][SEARCH_DRAWN], and what must be. */
 int search_drawn(const struct place *p, const struct tokens *t, const struct cost_model *m,
 		 double margin, uint64_t seed, uint16_t *load, uint16_t *target);
