@@ -19,8 +19,10 @@ while [ $s -le 20 ]; do
 		esac
 	done
 	place-conv -q -l 4 --to placement.json p >x.json
-	place-conv -q -l 4 --mesh 4x2 --from placement.json x.json | trace-show | grep -v '^@[tpe][rn]' >got
+	place-conv -q -l 4 --mesh 4x2 --from placement.json x.json -o q
+	trace-show q | sed 's/,slot:u16//' | cut -f 1,2 | grep -v '^@[tpe][rn]' >got
 	trace-filter -l 4 p | trace-show | grep -v '^@[tpe][rn]' | cmp -s - got || bad="$bad json$s"
+	place-conv -q -l 4 --to placement.json q | cmp -s - x.json || bad="$bad jsonslots$s"
 	s=$((s + 1))
 done
 is 'there and back, 20 seeds' '' echo "$bad"
@@ -71,6 +73,28 @@ gold placement.json 'place-conv --to placement.json p'
 is eplb '{"phy2log": [[1, 0, 2, 0]], "log2phy": [[[3, 1], [0, -1], [2, -1]]], "logcnt": [[2, 1, 1]]}' place-conv --to eplb p
 is 'a list of devices' '0 3,0 1,1 0,2 2' sh -c "echo '{\"0\": [3, 1], \"1\": [0], \"2\": [2]}' >d.json
 	place-conv --mesh 2x2 --from placement.json d.json | trace-show | grep -v @ | tr '\t\n' ' ,' | sed 's/,\$//'"
+echo '{"0": [{"device": 3, "row": 1, "col": 1, "slot": 1}, {"device": 1, "slot": 0}],
+"1": [{"device": 3, "row": 1, "col": 1, "slot": 0}]}' >d
+is 'slots are read' '0 3 1 0 1 0 1 3 0' sh -c 'place-conv --mesh 2x2 --from placement.json d | trace-show | grep -v @ | xargs'
+sed 's/"slot": 0/"slot": 1/' d >d2
+fails 2 'two copies in a slot of a file' 'place-conv --mesh 2x2 --from placement.json d2' 'd2: device 3: two copies in slot 1'
+sed '1s/, "slot": 0//' d >d2
+fails 2 'a copy without a slot' 'place-conv --mesh 2x2 --from placement.json d2' 'd2:1:54: some copies have a slot, not all'
+fails 2 'another mesh: a row' 'place-conv --mesh 1x4 --from placement.json d' 'd:1:29: device 3 is in row 0 and column 3 of --mesh 1x4'
+sed 's/"col": 1/"col": 0/' d >d2
+fails 2 'a column' 'place-conv --mesh 2x2 --from placement.json d2' 'd2:1:39: device 3 is in row 1 and column 1 of --mesh 2x2'
+fails 2 'a placement on another mesh' 'place-conv --mesh 2x4 --to eplb p' 'a placement on 2x2, the system is 2x4'
+fails 2 'another mesh in the file' "printf '{\n\"rows\": 2, \"cols\": 4}' >s.jsonc; place-conv -c s.jsonc --to eplb p" 's.jsonc:2:9: a placement on 2x2, the system is 2x4'
+fails 2 'fewer experts than --experts' 'place-conv --experts 4 --to eplb p' 'layer 0: a placement of 3 experts, the system has 4 and 0 shared'
+fails 2 'fewer than the system' "printf '{\"experts\": 3, \"num_shared_experts\": 1}' >s.jsonc; place-conv -c s.jsonc --to eplb p" 's.jsonc:1:13: layer 0: a placement of 3 experts, the system has 3 and 1 shared'
+fails 2 'more shared ones than experts' 'place-conv --shared 3 p' 'a placement of 3 experts'
+ok 'the experts that it has' place-conv --experts 2 --shared 1 --to eplb p
+fails 2 'a layer that is not there' 'place-conv -l 3 p' 'p: no placement for layer 3'
+fails 2 'a layer that a file lacks' "echo '{\"physical_to_logical_map\": [[0, 1]]}' >d; place-conv --mesh 2x1 -l 3 --from sglang d" 'd: no placement for layer 3'
+fails 2 'JSON without --from' 'place-conv x.json' 'x.json: not a trace but JSON: place-conv --from placement.json reads it'
+is 'what made the placement' 'trace-gen expert-load place-replicate place-init place-conv' sh -c "
+	trace-gen --experts 4 -k 1 --rows 9 | expert-load | place-replicate --mesh 2x1 --slots 4 |
+	place-init -q --mesh 2x1 --slots 4 --strategy balance --count c4 | place-conv | trace-heads | sed -n 's/^@prog name=\([a-z-]*\).*/\1/p' | xargs"
 if command -v python3 >/dev/null; then
 	is 'placement.json is what json.dump writes' '' python3 -c '
 import json, subprocess
@@ -96,6 +120,11 @@ for f in flow block; do
 	is "YAML: $f lists and comments" '{"physical_to_logical_map": [[1, 0, 2, 0], [0, 1, 2, 1]], "layers": [3, 5]}' \
 		sh -c "place-conv --mesh 2x1 --from trtllm $f | place-conv -q --to sglang"
 done
+for f in '{3: [1, 0, 2, 0], 5: [0, 1, 2, 1]}' '{ 3:\n  [1, 0, 2, 0], # the first\n  5: [0, 1, 2, 1], }\nother: 1'; do
+	printf %b "$yaml$f\n" >map
+	is "YAML: layers in braces" '{"physical_to_logical_map": [[1, 0, 2, 0], [0, 1, 2, 1]], "layers": [3, 5]}' \
+		sh -c "place-conv --mesh 2x1 --from trtllm map | place-conv -q --to sglang"
+done
 refused() { # WHAT YAML REGEX
 	printf %b "$2" >d
 	fails 2 "YAML: $1" 'place-conv --mesh 2x1 --from trtllm d' "$3"
@@ -108,6 +137,9 @@ refused 'an odd layer' "$yaml  3: [0, 1, 2, 3]\n  4: [0, 1, 2]\n" 'd:7: 3 slots 
 refused 'a word among experts' "$yaml  3: [0, 1,\n 2, x]" 'd:7: an expert that is no number'
 refused 'a minus without blank' "$yaml  3:\n  - 0\n  -1\n" 'd:8: an expert that is no number'
 refused 'no comma' "$yaml  3: [0 1]" 'd:6: experts without a comma'
+refused 'layers without their end' "${yaml}{3: [0, 1, 2, 3]\n" 'd:5: layers without their end'
+refused 'layers without a comma' "${yaml}{3: [0, 1, 2, 3]\n4: [0, 1, 2, 3]}\n" 'd:7: layers without a comma'
+refused 'a word among layers' "${yaml}{3: [0, 1, 2, 3], x}\n" 'd:6: no layer'
 refused 'no list' "$yaml  3: 4\n" 'd:6: an assignment that is no list'
 refused 'no key' 'num_slots\n' 'd:1: no key'
 tables() { # WHAT LOG2PHY LOGCNT REGEX

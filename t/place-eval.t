@@ -135,7 +135,72 @@ is 'p95 in a file is p95' "$(field cost p95 -l 0 -c s.jsonc -p best h | cut -c 1
 fails 2 'placements on several meshes' "place-conv -q --mesh 2x4 --slots 8 -c s.jsonc --layer 0 p -o one 2>/dev/null; printf '@trace v=1 layers=2 experts=2 topk=0\n@place layer=0 mesh=1x2 rows=2 cols=expert:u16,dev:u16 bytes=68\n\0\0\1\0%060d\0\0\1\0\n@place layer=1 mesh=2x1 rows=2 cols=expert:u16,dev:u16 bytes=68\n\0\0\1\0%060d\0\0\1\0\n@end frames=2\n' 0 0 >two; place-eval -p two t" 'several meshes'
 fails 2 'a placement that is none yet' 'expert-load t | place-replicate -c s.jsonc -o r; expert-load t -o n; place-eval -c s.jsonc -p r --count n' 'on no device'
 fails 2 'a factor below 0' 'place-eval -c s.jsonc --factor -5 -p p t' 'factor'
-fails 2 'a row far beyond' 'trace-gen --rows 20 --experts 6 --origin-rows 9 -o far; place-eval -l 0 -c s.jsonc -p p far' 'a row that the mesh'
+fails 2 'a row far beyond' 'trace-gen --rows 20 --experts 6 --origin-rows 9 -o far; place-eval -l 0 -c s.jsonc -p p far' 'far: frame 2 at byte [0-9]*: batch 0: token 2 lives in row 7, the mesh has 4$'
+fails 2 'another mesh' 'place-eval --mesh 2x4 -p p t' 'a placement on 4x2, the system is 2x4'
+fails 2 'another mesh in the file' "printf '{\"cols\": 4}' >m.jsonc; place-eval -c m.jsonc -p p t" 'm.jsonc:1:10: a placement on 4x2'
+echo '{"0": [0], "1": [0], "2": [1], "3": [2], "4": [3], "5": [4]}' | place-conv --mesh 4x2 --from placement.json -o q8
+fails 2 'more copies than slots' 'place-eval --slots 7 -p q8 t' 'device 0 holds 2 copies, 1 are allowed'
+fails 2 'more than the file says' 'place-eval -c s.jsonc -p q8 t' 'device 0 holds 2 copies, 1 are allowed'
+fails 2 'a layer that the trace lacks' 'place-eval --experts 6 -p p t1' 't1: no records for layer 0'
+fails 2 'one that the placement lacks' 'place-eval -l 5 -p p t' 'p: no placement for layer 5'
+fails 2 'one that the counts lack' 'expert-load -l 1 t >n1; place-eval -p p --count n1' 'n1: no records for layer 0'
+fails 2 'a placement in JSON' "place-conv -q -l 0 --to placement.json p >p.json; place-eval -p p.json t" 'p.json: not a trace but JSON: place-conv --from placement.json reads it'
+is 'what made the placement' "$(trace-heads p | grep -c '^@prog ') place-eval" sh -c "trace-heads p | sed -n 's/^@prog //p' >had
+	place-eval -c s.jsonc -p p t | trace-heads | sed -n 's/^@prog //p' >has; echo \$(grep -cxFf had has) \$(sed -n '\$s/name=\([a-z-]*\).*/\1/p' has)"
+
+# Counts alone: loads of devices are those of copies that share evenly.
+expert-load t >n
+is 'loads of counts' 'n_tokens 10 20 8' sh -c "place-eval -l 0 --devices -p p --count n -t | awk -F'\t' '/^#/ { l = \$NF == \"over_mean\"; if (l) printf \"%s \", \$2; next } l { t = \$2; x += \$(NF - 1); y += \$NF } END { print t, x, y }'"
+for o in '--traffic' '--batches' '--holdout 0.5' '--before p' '--routing first' '--origin random' '--cost simple' '--factor 2' '--latency points' '--objective p95' '--max-records 1' t; do
+	fails 2 "no $o of counts" "place-eval -p p --count n $o" 'place-eval: --count is for balance alone'
+done
+
+# average-rows: what the same tokens do in each row in turn, averaged.
+none() { # ORIGIN ROW of all tokens, or no
+	awk -v o="$1" 'BEGIN { srand(3)
+		for (b = 0; b < 3; b++) {
+			printf "{\"layer\": 0, \"batch_id\": %d", b
+			for (i = 0; i < 20 && o != "no"; i++) printf "%s%s", i ? ", " : ", \"origin_rows\": [", o
+			printf "%s, \"topk_experts\": [", o == "no" ? "" : "]"
+			for (i = 0; i < 20; i++) { e = int(rand() * 6); printf "%s[%d, %d]", i ? ", " : "", e, (e + 1 + int(rand() * 5)) % 6 }
+			print "]}" } }' | jsonl2trace --experts 6
+}
+for o in no 0 1 2 3; do none $o >o$o; done
+told() { # RULE TRACE: locality, picks of devices over their mean, traffic
+	place-eval -l 0 -c s.jsonc --routing "$1" --devices --traffic -p p -t "$2" | awk -F'\t' '
+		/^#/ { t = $2 == "n_tokens" ? 1 : /tokens/ ? 2 : 0; next }
+		$1 == "locality" { print $3; print $4; print $5; print $6 }
+		t == 1 { print $5 } t == 2 { n = split($NF, v, ","); for (i = 1; i <= n; i++) print v[i] }'
+}
+for r in least-loaded first nearest; do
+	told $r ono >m
+	for o in 0 1 2 3; do told $r o$o >m$o; done
+	paste m m0 m1 m2 m3 | awk -v r=$r '{ d = $1 - ($2 + $3 + $4 + $5) / 4; if (d > 1e-9 || d < -1e-9) print r, $0 } END { if (NR != 76) print NR }'
+done >wrong
+is 'average-rows: locality, loads and traffic are means over the rows' '' cat wrong
+is 'own_row is 1 of 4 rows' 0.25 sh -c "place-eval -l 0 -c s.jsonc --routing first -p p -t ono | awk -F'\t' '\$1 == \"locality\" { print \$3 }'"
+
+# No bound is above its cost, whatever the coefficients: and means are of whole numbers.
+s=1
+while [ $s -le 40 ]; do
+	awk -v s=$s -v keys="$system" 'function x(a) { return int(a * (2 * rand() - 1) * 100) / 100 }
+		BEGIN { srand(s); printf "{%s, \"dispatch\": [%s, %s, %s, %s], \"combine\": [%s, %s, %s, %s]}", keys,
+			100 + x(99), x(9), x(20), x(20), 100 + x(99), x(9), x(20), x(20) }' >r.jsonc
+	trace-gen --experts 6 -k 3 --rows 20 --batches 5 --origin-rows 4 -s $s -o r
+	[ $((s % 2)) = 0 ] || trace-gen --experts 6 -k 3 --rows 20 --batches 5 -s $s -o r
+	for m in '' '--rank-cost rows'; do
+		# shellcheck disable=SC2086
+		place-eval -l 0 -c r.jsonc $m -p p r -t | awk -F'\t' -v s="$s$m" '
+			/^#/ { for (i in at) delete at[i]; sub(/^# /, ""); for (i = 1; i <= NF; i++) at[$i] = i; next }
+			$1 == "cost" { d = $at["dispatch"]; c = $at["combine"] }
+			$1 == "bound" && ($at["dispatch"] > d + 1e-9 || $at["combine"] > c + 1e-9) { print s, d, c, $0 }
+			$1 == "bound" { seen++ } END { if (!seen) print s, "no bound" }'
+	done
+	s=$((s + 1))
+done >above
+is 'no bound is above its cost, 40 draws of the coefficients' '' cat above
+for i in $(seq 50); do echo "{\"layer\": 0, \"batch_id\": $i, \"topk_experts\": [[0, 1], [2, 3]]}"; done | jsonl2trace --experts 6 -o many
+is 'equal batches have their mean' '118 118' sh -c "place-eval -l 0 -c s.jsonc -p p many -t | awk -F'\t' '\$1 == \"cost\" { c = \$8 } \$1 == \"bound\" { print c, \$5 }'"
 printf '{// "trace": "no"\n"trace": "a//b \\"c", %s}' "$system" >n.jsonc
 is 'which trace it reads' 'a//b "c' place-eval -c n.jsonc --trace-name
 is 'the operand beats the file' t place-eval -c n.jsonc --trace-name t

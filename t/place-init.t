@@ -122,9 +122,9 @@ while [ $s -le 20 ]; do
 	s=$((s + 1))
 done >said 2>&1
 is 'no expert twice on a device, five strategies, 20 seeds' '' cat said
-fails 2 'co-activation of counts' 'place-init --mesh 8x1 --slots 16 --strategy hot-tier --count toy c' 'needs --trace'
+fails 2 'co-activation of counts' 'place-init --mesh 4x2 --slots 16 --strategy hot-tier --count toy c' 'needs --trace'
 fails 2 'no records' 'place-eval -c s.jsonc -l 3 -p p std' 'layer'
-fails 2 'another system' 'place-eval --mesh 4x2 --experts 7 -p p std' 'the trace has 256 experts, the system 7'
+fails 2 'another system' 'place-eval --experts 7 -p p std' 'the trace has 256 experts, the system 7'
 fails 2 'not placed' 'place-eval -c s.jsonc -p r std' 'a copy is on no device'
 fails 2 'too many copies' 'place-init -c s.jsonc --slots 4 --trace std r' 'copies do not go on 128 devices|do not go'
 done_testing

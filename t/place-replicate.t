@@ -56,6 +56,8 @@ fails 2 'too few slots' 'place-replicate --slots 3 --mesh 2x2 c' '3 slots are to
 fails 2 'too few in the file' "printf '{\n \"rows\": 2, \"cols\": 2, \"num_shared_experts\": 0, \"experts\": 4,\n  \"slots\": 3}' >s.jsonc; place-replicate -c s.jsonc c" 's.jsonc:3:12: 3 slots are too few'
 fails 2 'other experts than the trace has' "printf '{\"experts\": 3, \"slots\": 9}' >s.jsonc; place-replicate -c s.jsonc c" 's.jsonc:1:13: counts of 4 experts'
 fails 2 'no counts' 'trace-gen | place-replicate' 'no counts'
+fails 2 'counts of another layer' 'place-replicate -l 3 c' 'c: no records for layer 3'
+fails 2 'of another one than the file says' "printf '{\"experts\": 4,\n \"layer\": 3}' >s.jsonc; place-replicate -c s.jsonc c" 's.jsonc:2:11: no records for layer 3'
 fails 2 'a bad system' "printf '{\n \"rows\": 0}' >s.jsonc; place-replicate -c s.jsonc c" 's.jsonc:2:10: rows: not a number'
 fails 2 'an unknown key' "printf '{\"rowz\": 4}' >s.jsonc; place-replicate -c s.jsonc c" 's.jsonc:1:2: unknown key rowz'
 printf '{"rows": 2, "cols": 4, "experts": 4, "num_shared_experts": 0, "slots": 8} // eight\n' >s.jsonc

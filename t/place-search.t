@@ -12,8 +12,15 @@ for kind in '"none"' '"random", "iters": 5' '"local", "local_search_iters": 40' 
 	is "$kind: no costlier than it began" 0 sh -c "awk '{ m[NR] = \$5 } END { print (m[2] > m[1]) }' said"
 done
 ok 'ours' place-search -c s.jsonc --time 0.1 --out ours
-same 'placement.json is the best placement' 'place-conv -q -l 0 --mesh 4x2 --from placement.json ours/placement.json | trace-show | grep -v "^@[tpe][rn]"' \
+same 'placement.json is the best placement' 'place-conv -q -l 0 --mesh 4x2 --from placement.json ours/placement.json | trace-show | sed s/,slot:u16// | cut -f 1,2 | grep -v "^@[tpe][rn]"' \
 	'trace-show ours/best.place | grep -v "^@[tpe][rn]"'
+
+is 'what made it' 'expert-load place-replicate place-init place-anneal' sh -c "trace-heads ours/best.place | sed -n 's/^@prog name=\([a-z-]*\).*/\1/p' | grep -v gen | xargs"
+is 'planned for drawn batches, too' '--margin%200.4' sh -c 'trace-heads ours/best.place | grep -o -e --margin%200.4'
+ok 'or for those alone' place-search -c s.jsonc --time 0.05 --margin 0 --out 'it'\''s $one'
+is 'as asked' '--margin%200' sh -c 'trace-heads it*/best.place | grep -o -e "--margin%20[0-9.]*"'
+sed 's/^place-search/set --/' it*/run.txt >run
+is 'run.txt can be run again' "-c s.jsonc --time 0.05 --margin 0 --out it's \$one 8" sh -c '. ./run && echo "$* $#"'
 
 # A run that fails leaves what was there, and nothing of its own.
 (cd ours && cksum -- * && ls -A) >was

@@ -29,5 +29,8 @@ is 'steps and progress on a terminal' 'count replicate place eplb search eplb.wa
 	'grep -q changes/s err && sed -n "s/.*place-sweep: //p" err | xargs'
 is 'nothing is left of the runs before' 'eplb.none.place eplb.none.search eplb.start eplb.walk.place eplb.walk.search' sh -c 'cd some && echo *.*.place *.*.search *.start | xargs -n 1 | sort | xargs'
 fails 2 'a search that is none' 'place-sweep -c s.jsonc --out bad --search lokal' 'lokal: no such search'
+fails 2 'no initial placement' 'place-sweep -c s.jsonc --out bad --init ""' '^place-sweep: --init names nothing$'
+fails 2 'no search' 'place-sweep -c s.jsonc --out bad --search " "' '^place-sweep: --search names nothing$'
+is 'run.txt can be run again' 'eplb|walk.jsonc none' sh -c 'sed "s/^place-sweep/set --/" some/run.txt >run && . ./run && echo "$6|$8"'
 is 'wrong use' 2 sh -c 'place-sweep --out x 2>/dev/null; echo $?'
 done_testing

@@ -42,8 +42,14 @@ same '-l' 'plot-grid -l 1 --count load -t p' 'trace-filter -l 1 p | plot-grid --
 fails 2 'no counts' 'plot-grid p --script' '--count FILE or --trace FILE'
 fails 2 'no placement' 'plot-grid --count load load --script' 'no placement'
 fails 2 'another number of experts' 'plot-grid -l 1 --shared 3 --count load p --script' '17 experts, but 16 routed and 3 shared'
-fails 2 'no such layer' 'plot-grid -l 7 --count load p --script' 'no placement of that layer'
+fails 2 'no such layer' 'plot-grid -l 7 --count load p --script' 'p: no placement for layer 7'
 place-replicate -c s.jsonc --policy one-each --shared-copies 2 -l 0 load >q
+trace-gen --experts 9 -k 2 --rows 50 | expert-load -o few
+fails 2 'counts of another model' 'plot-grid -l 0 --count few p --script' 'a placement of 17 experts, counts of 9: --shared'
+ok 'unless they are said to be shared' plot-grid -l 0 --shared 8 --count few -t p
+fails 2 'counts of another layer' 'trace-filter -l 1 load >l1; plot-grid -l 0 --count l1 p --script' 'l1: no counts for layer 0'
+place-conv -q -l 0 --to placement.json p >p.json
+fails 2 'placement.json' 'plot-grid --count load p.json --script' 'p.json: not a trace but JSON: place-conv --from placement.json reads it'
 fails 2 'copies that are nowhere' 'plot-grid -l 0 --count load q --script' 'no copy is on a device'
 command -v gnuplot >/dev/null || {
 	skip_one 'no gnuplot'

@@ -10,8 +10,7 @@ again_even(struct setup *s, struct tool *t, const char *counts, struct setup_pla
 	size_t nlayer = setup_counts(s, t, counts, &layer);
 	struct tr_frame f;
 
-	setup_head(s, place, n, &f);
-	tool_open(t, &f);
+	setup_open(s, t, place, n);
 	for (size_t i = 0; i < n; i++) {
 		struct place *p = &place[i].place;
 		struct replan o = {.per_device = setup_per_device(s),

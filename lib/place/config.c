@@ -275,7 +275,8 @@ take_sequence(struct config *c, struct json *j, int v)
 
 /* ---- files ---- */
 
-static const char *const told[] = {"layer", "experts", "slots"}; /* enum CONFIG_... */
+static const char *const told[] = {"layer", "experts", "slots", "rows",
+				   "cols"}; /* enum CONFIG_... */
 
 static int
 read_keys(struct config *c, struct json *j, const struct key *keys, size_t n, uint64_t *seen)

@@ -9,7 +9,8 @@
 #include "init.h"
 
 enum { CONFIG_ERR = 512, CONFIG_STEPS = 64 };
-enum { CONFIG_LAYER, CONFIG_EXPERTS, CONFIG_SLOTS, CONFIG_AT }; /* keys that a trace may belie */
+/* keys that a trace or a placement may belie */
+enum { CONFIG_LAYER, CONFIG_EXPERTS, CONFIG_SLOTS, CONFIG_ROWS, CONFIG_COLS, CONFIG_AT };
 enum search_kind { SEARCH_NONE, SEARCH_RANDOM, SEARCH_LOCAL, SEARCH_ANNEAL, SEARCH_SEQUENCE };
 
 struct search_step {

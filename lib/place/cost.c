@@ -260,13 +260,36 @@ eval_origins(struct eval *v, size_t batch)
 	return unknown;
 }
 
-static void
-add(struct cost *sum, const struct cost *c, double share)
+void
+eval_add(struct cost *sum, const struct cost *c)
 {
-	sum->latency += c->latency * share;
-	sum->dispatch += c->dispatch * share;
-	sum->compute += c->compute * share;
-	sum->combine += c->combine * share;
+	sum->latency += c->latency;
+	sum->dispatch += c->dispatch;
+	sum->compute += c->compute;
+	sum->combine += c->combine;
+}
+
+void
+eval_divide(struct cost *sum, size_t n)
+{
+	double by = (double)MAX(n, (size_t)1);
+
+	sum->latency /= by;
+	sum->dispatch /= by;
+	sum->compute /= by;
+	sum->combine /= by;
+}
+
+void
+eval_row(struct eval *v, size_t batch, uint32_t row)
+{
+	const struct tokens *t = v->t;
+
+	for (size_t k = t->batch[batch]; k < t->batch[batch + 1]; k++)
+		if (t->origin[k] == PLACE_NONE)
+			v->origin[k - t->batch[batch]] = (uint16_t)row;
+	if (v->m->routing == ROUTE_NEAREST && v->m->kind == COST_LINEAR)
+		route_batch(v->p, t, batch, v->m, v->origin, &v->route, v->inst);
 }
 
 /* Picks of other experts than the router's, and of none. */
@@ -320,19 +343,17 @@ cost_eval(const struct place *p, const struct tokens *t, const struct cost_model
 			for (uint32_t row = 0; row < p->rows; row++) {
 				struct cost c;
 
-				for (size_t k = t->batch[b]; k < t->batch[b + 1]; k++)
-					if (t->origin[k] == PLACE_NONE)
-						v.origin[k - t->batch[b]] = (uint16_t)row;
-				if (m->routing == ROUTE_NEAREST && m->kind == COST_LINEAR)
-					route_batch(p, t, b, m, v.origin, &v.route, v.inst);
+				eval_row(&v, b, row);
 				c = batch_cost(&v, b);
-				add(&r->batch[b], &c, 1.0 / p->rows);
+				eval_add(&r->batch[b], &c);
 			}
+			eval_divide(&r->batch[b], p->rows);
 		} else {
 			r->batch[b] = batch_cost(&v, b);
 		}
-		add(&r->mean, &r->batch[b], 1.0 / (double)t->nbatch);
+		eval_add(&r->mean, &r->batch[b]);
 	}
+	eval_divide(&r->mean, t->nbatch);
 	r->p95 = cost_percentile(r->batch, r->nbatch, 0.95);
 	r->p99 = cost_percentile(r->batch, r->nbatch, 0.99);
 	eval_close(&v);

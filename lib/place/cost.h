@@ -83,8 +83,9 @@ int cost_eval(const struct place *p, const struct tokens *t, const struct cost_m
 
 /* What else a placement does to a trace. */
 struct cost_measure {
-	uint64_t *load;  /* [devices] picks */
-	uint64_t *sends; /* [rows][devices] tokens from a row to a device, each once */
+	/* [devices] picks; [rows][devices] tokens from a row to a device, each once: means over
+	 * the rows, where a batch is in each in turn */
+	double *load, *sends;
 	/* means over tokens: share of picks on their own row, hops, devices, most instances
 	 * in a column */
 	double row, hop, device, column;

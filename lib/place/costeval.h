@@ -45,6 +45,10 @@ int eval_open(struct eval *v, const struct place *p, const struct tokens *t,
 void eval_close(struct eval *v);
 /* v->origin of a batch: 1 if some token tells none. */
 int eval_origins(struct eval *v, size_t batch);
+/* That row for those tokens, and the batch routed so where routing asks where tokens live. */
+void eval_row(struct eval *v, size_t batch, uint32_t row);
+void eval_add(struct cost *sum, const struct cost *c);
+void eval_divide(struct cost *sum, size_t n); /* a sum of n, or of none, into the mean */
 
 /* What the picks of a token that have an instance, inst[0 .. n-1], touch. */
 struct touched {

@@ -53,7 +53,7 @@ write_placement(const struct placed *l, size_t n, struct json_out *o, char err[F
 			pair(o, "device", p->dev[i]);
 			pair(o, "row", p->dev[i] / p->cols);
 			pair(o, "col", p->dev[i] % p->cols);
-			pair(o, "slot", used[p->dev[i]]++);
+			pair(o, "slot", p->slot ? p->slot[i] : used[p->dev[i]]++);
 			json_put_close(o);
 		}
 		json_put_close(o);
@@ -381,13 +381,47 @@ read_tables(const char *const name[3], struct json *j, uint32_t rows, uint32_t c
 	return r < 0 ? -1 : n;
 }
 
+/* A copy of placement.json into instance at of p: a device, or an object of device and what else
+ * it says, which has to be true of the mesh.  read: copies before it; *told: how many of them say their slot. */
+static int
+read_copy(struct json *j, int v, struct place *p, uint32_t at, uint32_t read, uint32_t *told)
+{
+	int object = json_type(j, v) == JSON_OBJ, slot = object ? json_find(j, v, "slot") : -1;
+	uint64_t d, x;
+
+	if (json_u64(j, object ? json_find(j, v, "device") : v, &d) < 0 ||
+	    d >= (uint64_t)p->rows * p->cols)
+		return json_fail(j, v, "no device of %ux%u", p->rows, p->cols);
+	for (int i = 0; i < 2 && object; i++) {
+		int w = json_find(j, v, i ? "col" : "row");
+
+		if (w >= 0 && (json_u64(j, w, &x) < 0 || x != (i ? d % p->cols : d / p->cols)))
+			return json_fail(j, w,
+					 "device %u is in row %u and column %u of --mesh "
+					 "%ux%u",
+					 (unsigned)d, (unsigned)d / p->cols, (unsigned)d % p->cols,
+					 p->rows, p->cols);
+	}
+	p->dev[at] = (uint16_t)d;
+	if (slot >= 0 && (json_u64(j, slot, &x) < 0 || x > UINT16_MAX))
+		return json_fail(j, slot, "no slot");
+	if (*told != (slot >= 0 ? read : 0))
+		return json_fail(j, v, "some copies have a slot, not all");
+	if (slot >= 0) {
+		p->slot[at] = (uint16_t)x;
+		++*told;
+	}
+	return 0;
+}
+
 /* {"0": [{"device": 3, ...}, ...]} or {"0": [3, ...]} */
 static long
 read_placement(struct json *j, uint32_t rows, uint32_t cols, struct placed **l,
 	       char err[FORMATS_ERR])
 {
 	uint32_t experts = (uint32_t)MAX(json_size(j, 0), 0), *copies, e;
-	uint64_t d;
+	struct place *p;
+	uint32_t read = 0, told = 0;
 	int k = -1, v, bad = 0;
 
 	*l = calloc(1, sizeof **l);
@@ -396,6 +430,7 @@ read_placement(struct json *j, uint32_t rows, uint32_t cols, struct placed **l,
 		free(copies);
 		return fail(err, "1:1: no object of experts");
 	}
+	p = &(*l)->place;
 	for (int pass = 0; pass < 2 && !bad; pass++) {
 		for (k = json_first(j, 0); k >= 0 && !bad; k = json_next(j, 0, k)) {
 			char name[16];
@@ -412,18 +447,12 @@ read_placement(struct json *j, uint32_t rows, uint32_t cols, struct placed **l,
 				copies[e] = (uint32_t)MAX(json_size(j, k + 1), 0);
 				continue;
 			}
-			for (v = json_first(j, k + 1); v >= 0; v = json_next(j, k + 1, v)) {
-				int dev =
-					json_type(j, v) == JSON_OBJ ? json_find(j, v, "device") : v;
-
-				if (json_u64(j, dev, &d) < 0 || d >= (uint64_t)rows * cols) {
-					bad = json_fail(j, v, "no device of %ux%u", rows, cols);
-					break;
-				}
-				(*l)->place.dev[(*l)->place.first[e] + i++] = (uint16_t)d;
-			}
+			for (v = json_first(j, k + 1); v >= 0 && !bad; v = json_next(j, k + 1, v))
+				bad = read_copy(j, v, p, p->first[e] + i++, read++, &told);
 		}
-		if (!pass && !bad && place_init(&(*l)->place, rows, cols, experts, copies) < 0) {
+		if (!pass && !bad &&
+		    (place_init(p, rows, cols, experts, copies) < 0 ||
+		     !(p->slot = malloc((p->n + 1) * sizeof *p->slot)))) {
 			free(copies);
 			return fail(err, "no memory");
 		}
@@ -431,6 +460,10 @@ read_placement(struct json *j, uint32_t rows, uint32_t cols, struct placed **l,
 	free(copies);
 	if (bad)
 		snprintf(err, FORMATS_ERR, "%s", j->err);
+	else if (!told)
+		place_unslot(p);
+	else
+		bad = place_check_slots(p, err);
 	return bad ? -1 : 1;
 }
 

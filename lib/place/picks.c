@@ -82,5 +82,5 @@ picks_read(struct picks *p, struct setup *s, struct tool *t, const char *file, c
 	for (uint64_t e = 0; e < p->experts; e++)
 		p->all += p->n[e];
 	if (!p->n)
-		die("%s: no @%s%s", file, kind, given || s->layers.n ? " of that layer" : "");
+		setup_none(s, file, count ? "counts" : "records", given ? p->layer : TR_NONE);
 }

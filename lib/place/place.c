@@ -135,33 +135,40 @@ by_number(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-/* Column slot into p: no two copies in one. */
-static int
-read_slots(struct place *p, const struct tr_col *c, char err[PLACE_ERR])
+int
+place_check_slots(const struct place *p, char err[PLACE_ERR])
 {
 	uint32_t *all = malloc((p->n + 1) * sizeof *all);
-	uint64_t s;
+	int r = 0;
 
-	p->slot = malloc((p->n + 1) * sizeof *p->slot);
-	if (!all || !p->slot) {
-		free(all);
+	if (!all)
 		return fail(err, TR_ENOMEM, "no memory");
-	}
-	for (uint32_t i = 0; i < p->n; i++) {
-		col_u64(c, i, 1, &s);
-		p->slot[i] = (uint16_t)s;
+	for (uint32_t i = 0; i < p->n; i++)
 		all[i] = (uint32_t)p->dev[i] << 16 | p->slot[i];
-	}
 	qsort(all, p->n, sizeof *all, by_number);
-	for (uint32_t i = 1; i < p->n; i++)
+	for (uint32_t i = 1; i < p->n && !r; i++)
 		if (all[i] == all[i - 1] && all[i] >> 16 != PLACE_NONE) {
 			snprintf(err, PLACE_ERR, "device %u: two copies in slot %u", all[i] >> 16,
 				 all[i] & 0xffff);
-			free(all);
-			return TR_EVALUE;
+			r = TR_EVALUE;
 		}
 	free(all);
-	return 0;
+	return r;
+}
+
+/* Column slot into p. */
+static int
+read_slots(struct place *p, const struct tr_col *c, char err[PLACE_ERR])
+{
+	uint64_t s;
+
+	if (!(p->slot = malloc((p->n + 1) * sizeof *p->slot)))
+		return fail(err, TR_ENOMEM, "no memory");
+	for (uint32_t i = 0; i < p->n; i++) {
+		col_u64(c, i, 1, &s);
+		p->slot[i] = (uint16_t)s;
+	}
+	return place_check_slots(p, err);
 }
 
 int
@@ -283,4 +290,23 @@ place_check(const struct place *p, uint32_t per_device, uint32_t *doubles, char 
 out:
 	free(used);
 	return r;
+}
+
+int
+place_holds(const struct place *p, uint32_t e, uint32_t dev)
+{
+	for (uint32_t i = p->first[e]; i < p->first[e + 1]; i++)
+		if (p->dev[i] == dev)
+			return 1;
+	return 0;
+}
+
+uint32_t
+place_moved(const struct place *from, const struct place *to)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < to->n; i++)
+		n += !place_holds(from, to->expert[i], to->dev[i]);
+	return n;
 }

@@ -39,12 +39,18 @@ void place_free(struct place *p);
 int place_read(struct place *p, struct tr_frame *f, uint64_t layer, char err[PLACE_ERR]);
 /* Make the frame; its columns are lent by p. */
 void place_frame(const struct place *p, uint64_t layer, struct tr_frame *f);
+/* Do two copies share a slot of a device?  0, or TR_EVALUE (TR_ENOMEM) and err. */
+int place_check_slots(const struct place *p, char err[PLACE_ERR]);
 
 /* The largest number of copies on a device that slots allow. */
 uint32_t place_per_device(uint32_t slots, uint32_t devices);
 /* Is every expert there, every copy on a device, and no device above its limit?
  * 0, or -1 and err.  *doubles: copies that share a device with one of the same expert. */
 int place_check(const struct place *p, uint32_t per_device, uint32_t *doubles, char err[PLACE_ERR]);
+/* Has expert e a copy on dev? */
+int place_holds(const struct place *p, uint32_t e, uint32_t dev);
+/* Copies of to that are where from has none of their expert. */
+uint32_t place_moved(const struct place *from, const struct place *to);
 
 /* ---- routed tokens of one layer ---- */
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../stats/split.h"
 #include "moetrace.h"
 #include "replicate.h"
 #include "size.h"
@@ -134,33 +135,6 @@ replicate_blocks(const uint64_t *count, uint32_t experts, uint32_t shared, uint3
 	return left < 0 ? TR_EVALUE : 0;
 }
 
-uint32_t
-replicate_halve(double *freq, uint32_t *original, uint32_t n, uint32_t slots, uint32_t shared,
-		uint32_t replicas)
-{
-	for (uint32_t e = 0; e < n; e++)
-		original[e] = e;
-	if (shared < n && replicas > 1) {
-		freq[shared] /= replicas;
-		for (uint32_t i = 1; i < replicas && slots; i++, slots--) {
-			freq[n] = freq[shared];
-			original[n++] = shared;
-		}
-	}
-	for (; slots > 0; slots--) {
-		uint32_t best = UINT32_MAX;
-
-		for (uint32_t i = 0; i < n; i++)
-			if (original[i] != shared && (best == UINT32_MAX || freq[i] > freq[best]))
-				best = i;
-		if (best == UINT32_MAX)
-			break;
-		freq[n] = freq[best] /= 2;
-		original[n++] = original[best];
-	}
-	return n;
-}
-
 int
 replicate_split(const uint64_t *count, uint32_t experts, uint32_t shared, uint32_t shared_copies,
 		uint32_t slots, uint32_t *copies)
@@ -174,7 +148,7 @@ replicate_split(const uint64_t *count, uint32_t experts, uint32_t shared, uint32
 	if (left >= 0 && freq && original) {
 		for (uint32_t e = 0; e < n; e++)
 			freq[e] = (double)count[e];
-		all = replicate_halve(freq, original, n, (uint32_t)left, UINT32_MAX, 0);
+		all = split_halve(freq, original, n, (uint32_t)left, UINT32_MAX, 0);
 		for (uint32_t i = n; i < all; i++)
 			copies[original[i]]++;
 	}

@@ -35,10 +35,4 @@ int replicate_blocks(const uint64_t *count, uint32_t experts, uint32_t shared,
 		     uint32_t shared_copies, uint32_t slots, uint32_t limit, double batch,
 		     uint32_t block, uint32_t *copies);
 
-/* The analysis tools' splitting: freq and original [n + slots], the first n given.
- * shared: index of an expert that is cut into `replicas` equal parts first, or
- * UINT32_MAX.  Returns the number of entries. */
-uint32_t replicate_halve(double *freq, uint32_t *original, uint32_t n, uint32_t slots,
-			 uint32_t shared, uint32_t replicas);
-
 #endif

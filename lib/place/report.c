@@ -140,24 +140,32 @@ put_locality(const struct report *o, uint64_t layer, const struct cost_measure *
 }
 
 static void
-put_devices(const struct report *o, uint64_t layer, const struct tokens *k, const uint64_t *n,
-	    const double *load, uint32_t ndev)
+put_devices(const struct report *o, uint64_t layer, uint64_t tokens, const double *load,
+	    uint32_t ndev)
 {
 	double *over = xcalloc(ndev, sizeof *over), mean = 0;
+	uint64_t *n = xcalloc(ndev, sizeof *n);
+	int whole = 1;
 	struct tr_frame f;
 
 	for (uint32_t d = 0; d < ndev; d++)
 		mean += load[d] / ndev;
 	for (uint32_t d = 0; d < ndev; d++)
 		over[d] = mean > 0 ? load[d] / mean : 1;
+	for (uint32_t d = 0; d < ndev; d++)
+		whole &= (double)(n[d] = (uint64_t)load[d]) == load[d];
 	tr_new(&f, "load");
 	tr_setu(&f, "layer", layer);
-	tr_setu(&f, "n_tokens", k->ntoken);
+	tr_setu(&f, "n_tokens", tokens);
 	tr_rows(&f, ndev);
-	tr_addcol(&f, "n", TR_U64, 1, n);
+	if (whole)
+		tr_addcol(&f, "n", TR_U64, 1, n);
+	else /* copies share what counts tell, or rows are averaged */
+		put_f64(&f, "n", load);
 	put_f64(&f, "over_mean", over);
 	tool_put(o->tool, &f);
 	free(over);
+	free(n);
 }
 
 /* What a placement does to each layer, a table after the other. */
@@ -166,7 +174,6 @@ struct measured {
 	const struct tokens *k;
 	const struct cost_result *r;
 	struct cost_measure x;
-	double *load; /* [devices] */
 };
 
 static void
@@ -181,9 +188,6 @@ measure(const struct report *o, struct measured *m, uint32_t n)
 	}
 	if (cost_measure(&m->p->place, m->k, o->model, most, &m->x) < 0)
 		die("no memory");
-	m->load = xcalloc(n, sizeof *m->load);
-	for (uint32_t d = 0; d < n; d++)
-		m->load[d] = (double)m->x.load[d];
 	free(used);
 }
 
@@ -197,8 +201,7 @@ put_traffic(const struct report *o, const struct measured *m, uint32_t n)
 
 	for (uint32_t a = 0; a < n; a++)
 		for (uint32_t b = 0; b < n; b++)
-			v[(size_t)a * n + b] =
-				(double)m->x.sends[(size_t)(a / cols) * n + b] / cols;
+			v[(size_t)a * n + b] = m->x.sends[(size_t)(a / cols) * n + b] / cols;
 	table(o, &f, "traffic", m->p->layer);
 	tr_rows(&f, n);
 	tr_addcol(&f, "tokens", TR_F64, n, v);
@@ -212,7 +215,7 @@ put_measures(const struct report *o, const struct measured *m, size_t nlayer, ui
 	struct tr_frame f;
 
 	for (size_t i = 0; i < nlayer; i++) {
-		struct even e = even_of(m[i].load, n);
+		struct even e = even_of(m[i].x.load, n);
 
 		table(o, &f, "balance", m[i].p->layer);
 		put_balance(o, &f, &e, &m[i].x.even);
@@ -222,7 +225,7 @@ put_measures(const struct report *o, const struct measured *m, size_t nlayer, ui
 	for (size_t i = 0; i < nlayer; i++)
 		put_bound(o, m[i].p->layer, &m[i].x.bound, m[i].r);
 	for (size_t i = 0; o->devices && i < nlayer; i++)
-		put_devices(o, m[i].p->layer, m[i].k, m[i].x.load, m[i].load, n);
+		put_devices(o, m[i].p->layer, m[i].k->ntoken, m[i].x.load, n);
 	for (size_t i = 0; o->traffic && i < nlayer; i++)
 		put_traffic(o, &m[i], n);
 }
@@ -237,28 +240,12 @@ put_total(const struct report *o, const struct measured *m, size_t nlayer, uint3
 
 	for (size_t i = 0; i < nlayer; i++)
 		for (uint32_t d = 0; d < n; d++)
-			total[d] += m[i].load[d];
+			total[d] += m[i].x.load[d];
 	e = even_of(total, n);
 	free(total);
 
 	table(o, &f, "balance-ranks", TR_NONE);
 	put_balance(o, &f, &e, NULL);
-}
-
-/* Copies of to that are where from has none of their expert. */
-static uint64_t
-moved(const struct place *from, const struct place *to)
-{
-	uint64_t n = 0;
-
-	for (uint32_t i = 0; i < to->n; i++) {
-		uint32_t e = to->expert[i], k = from->first[e];
-
-		while (k < from->first[e + 1] && from->dev[k] != to->dev[i])
-			k++;
-		n += k == from->first[e + 1];
-	}
-	return n;
 }
 
 void
@@ -267,7 +254,7 @@ report_change(const struct report *o, const struct setup_place *was, const struc
 {
 	static const char *const column[] = {"before", "after", "saved_percent"};
 	double v[3] = {cost_objective(a, o->objective), cost_objective(b, o->objective)};
-	uint64_t away = moved(&was->place, &p->place), copies = p->place.n;
+	uint64_t away = place_moved(&was->place, &p->place), copies = p->place.n;
 	struct tr_frame f;
 
 	v[2] = v[0] > 0 ? 100 * (v[0] - v[1]) / v[0] : 0;
@@ -281,13 +268,15 @@ report_change(const struct report *o, const struct setup_place *was, const struc
 }
 
 void
-report_even(const struct report *o, uint64_t layer, const double *load, uint32_t n)
+report_even(const struct report *o, uint64_t layer, uint64_t tokens, const double *load, uint32_t n)
 {
 	struct even e = even_of(load, n);
 	struct tr_frame f;
 
 	table(o, &f, "balance", layer);
 	put_balance(o, &f, &e, NULL);
+	if (o->devices)
+		put_devices(o, layer, tokens, load, n);
 }
 
 void
@@ -304,9 +293,7 @@ report_measures(const struct report *o, const struct setup_place *place, struct 
 	put_measures(o, m, n, ndev);
 	if (n > 1)
 		put_total(o, m, n, ndev);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		cost_measure_free(&m[i].x);
-		free(m[i].load);
-	}
 	free(m);
 }

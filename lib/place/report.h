@@ -25,8 +25,9 @@ void report_batches(const struct report *o, uint64_t layer, const struct cost_re
 void report_change(const struct report *o, const struct setup_place *was,
 		   const struct setup_place *p, const struct cost_result *a,
 		   const struct cost_result *b);
-/* Table balance of loads [n] alone. */
-void report_even(const struct report *o, uint64_t layer, const double *load, uint32_t n);
+/* Table balance of loads [n] of so many tokens alone; load, where asked for. */
+void report_even(const struct report *o, uint64_t layer, uint64_t tokens, const double *load,
+		 uint32_t n);
 /* Tables balance, locality, bound, of n placements on a mesh, each on the tokens of its layer;
  * balance-ranks where they are several; load and traffic where asked for. */
 void report_measures(const struct report *o, const struct setup_place *place,

@@ -172,24 +172,51 @@ setup_start(struct setup *s, struct tool *t)
 		setup_model(s, t->seed);
 }
 
+static int
+option(const struct setup *s, int key)
+{
+	switch (key) {
+	case CONFIG_SLOTS:
+		return s->slots != TR_NONE;
+	case CONFIG_EXPERTS:
+		return s->experts != TR_NONE;
+	case CONFIG_LAYER:
+		return s->layer_option;
+	default:
+		return s->mesh != NULL;
+	}
+}
+
+int
+setup_told(const struct setup *s, int key)
+{
+	return option(s, key) || *s->c.at[key];
+}
+
 const char *
 setup_at(const struct setup *s, int key)
 {
 	static char text[1200];
-	int option = key == CONFIG_SLOTS     ? s->slots != TR_NONE
-		     : key == CONFIG_EXPERTS ? s->experts != TR_NONE
-					     : s->layer_option;
 
 	text[0] = 0;
-	if (!option && *s->c.at[key])
+	if (!option(s, key) && *s->c.at[key])
 		snprintf(text, sizeof text, "%.1000s:%s", s->system, s->c.at[key]);
 	return text;
 }
 
 void
-setup_no_layer(const struct setup *s, uint64_t layer)
+setup_none(const struct setup *s, const char *file, const char *what, uint64_t layer)
 {
-	die("%sno records for layer %llu", setup_at(s, CONFIG_LAYER), (unsigned long long)layer);
+	const char *at = setup_at(s, CONFIG_LAYER);
+
+	if (!file || !strcmp(file, "-"))
+		file = "standard input";
+	if (layer == TR_NONE && s->layers.n)
+		layer = s->layers.range[0].lo;
+	if (layer == TR_NONE)
+		die("%s: no %s", file, what);
+	die("%s%sno %s for layer %llu", *at ? at : file, *at ? "" : ": ", what,
+	    (unsigned long long)layer);
 }
 
 int
@@ -202,6 +229,12 @@ uint32_t
 setup_per_device(const struct setup *s)
 {
 	return place_per_device((uint32_t)s->c.slots, (uint32_t)(s->c.rows * s->c.cols));
+}
+
+uint32_t
+setup_limit(const struct setup *s)
+{
+	return setup_told(s, CONFIG_SLOTS) ? setup_per_device(s) : 0;
 }
 
 static int
@@ -226,15 +259,31 @@ tokens_of(struct setup *s, struct setup_layer **l, size_t *n, uint64_t layer)
 	return &(*l)[(*n)++].tokens;
 }
 
+/* Does each token from that one on live on the mesh, where the cost of it is asked? */
+static void
+check_origins(const struct setup *s, struct tr *in, const struct tr_frame *f,
+	      const struct tokens *t, size_t from)
+{
+	for (size_t k = from; k < t->ntoken && s->late; k++)
+		if (t->origin[k] != PLACE_NONE && t->origin[k] >= s->c.rows) {
+			tr_fail(in, f, TR_EVALUE,
+				"batch %llu: token %zu lives in row %u, the mesh has %llu",
+				(unsigned long long)tr_get(f, "batch", 0), k - from, t->origin[k],
+				(unsigned long long)s->c.rows);
+			die("%s", tr_errstr(in));
+		}
+}
+
 size_t
 setup_trace(struct setup *s, struct tool *t, char **files, int n, struct setup_layer **out)
 {
 	struct tr *in = tool_reader(t, files, n);
 	struct tr_frame f;
-	size_t nlayer = 0;
+	size_t nlayer = 0, had;
 	int r;
 
 	*out = NULL;
+	s->records = n ? files[0] : NULL;
 	while ((r = tr_next(in, &f)) > 0) {
 		struct tokens *tokens;
 		uint64_t layer = tr_get(&f, "layer", 0);
@@ -257,6 +306,7 @@ setup_trace(struct setup *s, struct tool *t, char **files, int n, struct setup_l
 		if (s->c.max_records && tokens->nbatch >= s->c.max_records &&
 		    tokens->number != tr_get(&f, "batch", 0))
 			continue;
+		had = tokens->ntoken;
 		r = tokens_add(tokens, &f, (uint32_t)s->c.shared, s->c.max_seq_len);
 		if (r == TR_ENOMEM)
 			die("no memory");
@@ -269,6 +319,7 @@ setup_trace(struct setup *s, struct tool *t, char **files, int n, struct setup_l
 			tr_fail(in, &f, r, "@route has no ids, or origin is no number");
 		if (r < 0)
 			break;
+		check_origins(s, in, &f, tokens, had);
 	}
 	if (r < 0)
 		die("%s", tr_errstr(in));
@@ -277,10 +328,8 @@ setup_trace(struct setup *s, struct tool *t, char **files, int n, struct setup_l
 		tokens_sample(&(*out)[i].tokens, s->c.fast_test_pct, t->seed);
 	if (nlayer)
 		qsort(*out, nlayer, sizeof **out, by_layer);
-	if (!nlayer && s->layers.n)
-		setup_no_layer(s, s->layers.range[0].lo);
 	if (!nlayer)
-		die("no records");
+		setup_none(s, s->records, "records", TR_NONE);
 	return nlayer;
 }
 
@@ -294,6 +343,7 @@ setup_counts(struct setup *s, struct tool *t, const char *file, struct setup_lay
 	int r;
 
 	*out = NULL;
+	s->records = file;
 	while ((r = tr_next(in, &f)) > 0) {
 		uint64_t layer = tr_get(&f, "layer", 0), tokens = tr_get(&f, "n_tokens", 0);
 		struct tokens *to;
@@ -307,6 +357,7 @@ setup_counts(struct setup *s, struct tool *t, const char *file, struct setup_lay
 			die("%s: layer %llu: no n:u64 of %llu experts", file,
 			    (unsigned long long)layer, (unsigned long long)s->c.experts);
 		to = tokens_of(s, out, &nlayer, layer);
+		to->ntoken += tokens;
 		for (uint64_t e = 0; e < f.rows; e++)
 			to->count[e] += ((const uint64_t *)n.data)[e];
 		for (uint64_t e = s->c.experts; e < to->experts; e++)
@@ -316,7 +367,7 @@ setup_counts(struct setup *s, struct tool *t, const char *file, struct setup_lay
 		die("%s", tr_errstr(in));
 	tool_reader_end(t, in);
 	if (!nlayer)
-		die("%s: no counts%s", file, s->layers.n ? " of that layer" : "");
+		setup_none(s, file, "records", TR_NONE);
 	qsort(*out, nlayer, sizeof **out, by_layer);
 	return nlayer;
 }
@@ -340,12 +391,20 @@ by_place(const void *a, const void *b)
 }
 
 static void
-add_place(struct setup *s, struct tr *in, struct tr_frame *f, struct setup_place **out, size_t *n)
+add_place(struct setup *s, struct tr *in, const struct tr *own, struct tr_frame *f,
+	  struct setup_place **out, size_t *n)
 {
 	uint64_t layer = tr_get(f, "layer", 0);
 	char err[PLACE_ERR];
 	int r;
 
+	if (!strcmp(f->kind, "prog") && in != own) {
+		s->prog = xrealloc(s->prog, s->nprog + 1, sizeof *s->prog);
+		s->prog[s->nprog] = *f;
+		s->prog[s->nprog].raw = NULL;
+		s->prog[s->nprog].from = NULL;
+		s->prog[s->nprog++].crc = 0;
+	}
 	if (strcmp(f->kind, "place") || !setup_has(s, layer))
 		return;
 	for (size_t i = 0; i < *n; i++)
@@ -373,22 +432,30 @@ setup_places(struct setup *s, struct tool *t, const char *file, struct setup_pla
 		struct tr *in = tool_reader(t, files, 1);
 
 		while ((r = tr_next(in, &f)) > 0)
-			add_place(s, in, &f, out, &n);
+			add_place(s, in, NULL, &f, out, &n);
+		if (r < 0 && strstr(tr_errstr(in), "not a trace but JSON"))
+			die("%s: not a trace but JSON: place-conv --from placement.json reads it",
+			    file);
 		if (r < 0)
 			die("%s", tr_errstr(in));
 		tool_reader_end(t, in);
 	} else {
 		while (tool_next(t, &f))
-			add_place(s, t->in, &f, out, &n);
+			add_place(s, t->in, t->in, &f, out, &n);
 	}
 	if (!n)
-		die("%s: no placement%s", file ? file : "the input",
-		    s->layers.n ? " of that layer" : "");
+		setup_none(s, file, "placement", TR_NONE);
 	qsort(*out, n, sizeof **out, by_place);
 	for (size_t i = 1; i < n; i++)
 		if ((*out)[i].place.rows != (*out)[0].place.rows ||
 		    (*out)[i].place.cols != (*out)[0].place.cols)
 			die("%s: placements on several meshes", file ? file : "the input");
+	if ((setup_told(s, CONFIG_ROWS) && (*out)->place.rows != s->c.rows) ||
+	    (setup_told(s, CONFIG_COLS) && (*out)->place.cols != s->c.cols))
+		die("%sa placement on %ux%u, the system is %llux%llu",
+		    setup_at(s, setup_told(s, CONFIG_ROWS) ? CONFIG_ROWS : CONFIG_COLS),
+		    (*out)->place.rows, (*out)->place.cols, (unsigned long long)s->c.rows,
+		    (unsigned long long)s->c.cols);
 	return n;
 }
 
@@ -397,11 +464,9 @@ setup_as_placed(struct setup *s, const struct setup_place *p, size_t n)
 {
 	uint32_t *used, most = 1;
 
-	if (s->system)
-		return;
-	s->c.rows = s->mesh ? s->c.rows : p->place.rows;
-	s->c.cols = s->mesh ? s->c.cols : p->place.cols;
-	for (size_t i = 0; i < n && s->slots == TR_NONE; i++) {
+	s->c.rows = p->place.rows; /* as told, if it is */
+	s->c.cols = p->place.cols;
+	for (size_t i = 0; i < n && !s->system && s->slots == TR_NONE; i++) {
 		used = xcalloc(PLACE_NONE + 1, sizeof *used);
 		for (uint32_t k = 0; k < p[i].place.n; k++)
 			if (++used[p[i].place.dev[k]] > most && p[i].place.dev[k] != PLACE_NONE)
@@ -436,7 +501,7 @@ setup_tokens(const struct setup *s, struct setup_layer *layer, size_t n,
 			    (unsigned long long)p->layer, p->place.experts, t->experts);
 		return t;
 	}
-	setup_no_layer(s, p->layer);
+	setup_none(s, s->records, "records", p->layer);
 }
 
 struct tokens
@@ -464,4 +529,21 @@ setup_head(const struct setup *s, const struct setup_place *place, size_t n, str
 	if (tr_new_trace(trace, &layers, s->c.experts, 0) < 0)
 		die("more layers than a header holds");
 	tr_list_free(&layers);
+}
+
+void
+setup_put_prog(const struct setup *s, struct tool *t)
+{
+	for (size_t i = 0; i < s->nprog; i++)
+		tool_put(t, &s->prog[i]);
+}
+
+void
+setup_open(const struct setup *s, struct tool *t, const struct setup_place *place, size_t n)
+{
+	struct tr_frame f;
+
+	setup_head(s, place, n, &f);
+	tool_open(t, &f);
+	setup_put_prog(s, t);
 }

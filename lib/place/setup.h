@@ -24,6 +24,9 @@ struct setup {
 	int layer_option; /* layers is the option's, not that of -c */
 	struct config c;  /* experts 0: not told, the trace says */
 	struct cost_model model;
+	const char *records;   /* the file that setup_trace or setup_counts has read */
+	struct tr_frame *prog; /* [nprog] of the placements' file, for setup_open */
+	size_t nprog;
 };
 
 #define SETUP_NONE                                                                        \
@@ -92,11 +95,18 @@ void setup_start(struct setup *s, struct tool *t);
 void setup_model(struct setup *s, uint64_t seed);
 /* "FILE:LINE:COLUMN: " where -c says that (CONFIG_...) and no option does, "" else. */
 const char *setup_at(const struct setup *s, int key);
-_Noreturn void setup_no_layer(const struct setup *s, uint64_t layer);
+/* Does an option or -c tell that (CONFIG_...)?  Where not, c has the default. */
+int setup_told(const struct setup *s, int key);
+/* Dies: the file (NULL: standard input) has none of what (records) for the layers that are asked
+ * for, TR_NONE, or for that. */
+_Noreturn void setup_none(const struct setup *s, const char *file, const char *what,
+			  uint64_t layer);
 /* Is that layer asked for? */
 int setup_has(const struct setup *s, uint64_t layer);
 /* Copies that a device takes. */
 uint32_t setup_per_device(const struct setup *s);
+/* The same where slots are told, else 0: any number. */
+uint32_t setup_limit(const struct setup *s);
 
 struct setup_layer {
 	uint64_t layer;
@@ -111,14 +121,15 @@ size_t setup_counts(struct setup *s, struct tool *t, const char *file, struct se
 /* The trace that -c names, or the file given: never NULL. */
 char *setup_trace_name(const struct setup *s, const char *file);
 
-/* The place frames of a file, or of t's own input (NULL), ascending by layer. */
+/* The place frames of a file, or of t's own input (NULL), ascending by layer.  Dies where they are
+ * on another mesh than is told. */
 struct setup_place {
 	uint64_t layer;
 	struct place place;
 };
 size_t setup_places(struct setup *s, struct tool *t, const char *file, struct setup_place **out);
-/* Without -c, the mesh and the slots that no option tells are those of the placements: a device
- * takes as many copies as the fullest has. */
+/* A mesh that is not told, and without -c slots, are those of the placements: a device takes as
+ * many copies as the fullest has. */
 void setup_as_placed(struct setup *s, const struct setup_place *p, size_t n);
 /* Dies where a copy is on no device, or a device has more than per_device (0: any number). */
 void setup_check(const struct setup_place *p, uint32_t per_device);
@@ -133,5 +144,8 @@ struct tokens setup_part(const struct setup_place *p, const struct tokens *t, do
 /* The trace line of a section about those placements. */
 void setup_head(const struct setup *s, const struct setup_place *place, size_t n,
 		struct tr_frame *trace);
+/* The same, written, and what made the placements of the file behind it. */
+void setup_open(const struct setup *s, struct tool *t, const struct setup_place *place, size_t n);
+void setup_put_prog(const struct setup *s, struct tool *t);
 
 #endif

@@ -84,15 +84,17 @@ yaml_list(struct yaml *y, uint16_t *v, size_t cap)
 	return (long)n;
 }
 
-/* The layers under initial_global_assignments. */
+/* The layers under initial_global_assignments: a line each, or { } with commas between. */
 static long
 yaml_layers(struct yaml *y, uint32_t rows, uint32_t cols, struct placed **l)
 {
 	uint16_t *expert = malloc(((size_t)1 << 20) * sizeof *expert);
 	char what[FORMATS_ERR];
+	unsigned first = y->line;
 	long n = 0, k;
-	int c;
+	int c = yaml_skip(y), flow = c == '{';
 
+	y->p += flow;
 	while (n >= 0 && expert && (c = yaml_skip(y)) >= '0' && c <= '9') {
 		unsigned line = y->line;
 		struct placed *m = realloc(*l, (size_t)(n + 1) * sizeof *m);
@@ -113,10 +115,21 @@ yaml_layers(struct yaml *y, uint32_t rows, uint32_t cols, struct placed **l)
 				 (r = formats_slots(m, expert, (size_t)k, rows, cols, what)) < 0)
 			yaml_fail(y, line, "%s", what);
 		n = r < 0 ? -1 : n + 1;
+		if (n < 0 || !flow || (c = yaml_skip(y)) == '}')
+			continue;
+		if (c && c != ',')
+			n = yaml_fail(y, y->line, "layers without a comma between");
+		y->p += c == ',';
 	}
 	if (!expert)
 		return yaml_fail(y, y->line, "no memory");
 	free(expert);
+	if (n < 0)
+		return -1;
+	if (flow && c != '}')
+		return yaml_fail(y, c ? y->line : first,
+				 c ? "no layer" : "layers without their end");
+	y->p += flow;
 	return n ? n : yaml_fail(y, y->line, "no assignments");
 }
 

@@ -153,8 +153,6 @@ domain_of(struct genmodel *m, uint64_t batch, uint64_t request)
 		return m->domain;
 	for (uint32_t d = 0; m->mix_batch != batch && d < m->domains; d++)
 		m->mix[d] = sum += domain_weight(m, batch, d);
-	m->plain = !m->groups && !m->domains && m->prefill == GENMODEL_NEVER && !m->bursts &&
-		   !m->chained;
 	m->mix_batch = m->request_batch = batch;
 	m->request = request;
 	sum = rng_below(m->gen->seed, genmodel_stream(GEN_REQUEST, 0, batch), request,

@@ -1,8 +1,34 @@
 #include <string.h>
 
-#include "../place/replicate.h"
 #include "num.h"
 #include "split.h"
+
+uint32_t
+split_halve(double *freq, uint32_t *original, uint32_t n, uint32_t slots, uint32_t shared,
+	    uint32_t replicas)
+{
+	for (uint32_t e = 0; e < n; e++)
+		original[e] = e;
+	if (shared < n && replicas > 1) {
+		freq[shared] /= replicas;
+		for (uint32_t i = 1; i < replicas && slots; i++, slots--) {
+			freq[n] = freq[shared];
+			original[n++] = shared;
+		}
+	}
+	for (; slots > 0; slots--) {
+		uint32_t best = UINT32_MAX;
+
+		for (uint32_t i = 0; i < n; i++)
+			if (original[i] != shared && (best == UINT32_MAX || freq[i] > freq[best]))
+				best = i;
+		if (best == UINT32_MAX)
+			break;
+		freq[n] = freq[best] /= 2;
+		original[n++] = original[best];
+	}
+	return n;
+}
 
 uint32_t
 split_percent(const struct split *o, const uint64_t *count, uint32_t experts, double *percent,
@@ -14,7 +40,7 @@ split_percent(const struct split *o, const uint64_t *count, uint32_t experts, do
 		all += count[e];
 	for (uint32_t e = 0; e < experts; e++)
 		percent[e] = all ? (double)count[e] / (double)all * 100 : 0;
-	return replicate_halve(percent, expert, experts, o->slots, o->shared, o->copies);
+	return split_halve(percent, expert, experts, o->slots, o->shared, o->copies);
 }
 
 /* As Python writes floats: whole ones with a point. */

@@ -239,10 +239,6 @@ main(int argc, char **argv)
 	setup_as_placed(&setup, place, nplace);
 	for (size_t i = 0; i < nplace; i++)
 		place_unslot(&place[i].place);
-	if (place[0].place.rows != setup.c.rows || place[0].place.cols != setup.c.cols)
-		die("a placement on %ux%u, the system is %llux%llu", place[0].place.rows,
-		    place[0].place.cols, (unsigned long long)setup.c.rows,
-		    (unsigned long long)setup.c.cols);
 	setup_model(&setup, t.seed);
 	if (counts)
 		return again_even(&setup, &t, counts, place, nplace, max_moves, within);
@@ -275,8 +271,10 @@ main(int argc, char **argv)
 		store_read(&store, resume);
 	setup_head(&setup, place, nplace, &store.head);
 	f = store.head;
-	if (!ranks.rank)
+	if (!ranks.rank) {
 		tool_open(&t, &f);
+		setup_put_prog(&setup, &t);
+	}
 	if (curve && tr_put(o = tool_output(&t, curve), &f) < 0)
 		die("%s:", curve);
 	for (size_t i = 0; i < nplace; i++) {

@@ -58,7 +58,7 @@ load(const char *file, struct placed **l)
 		if (setup_has(&setup, (*l)[i].layer))
 			(*l)[n++] = (*l)[i];
 	if (!n)
-		die("%s: no placement of that layer", m.name);
+		setup_none(&setup, file, "placement", TR_NONE);
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < i; k++)
 			if ((*l)[i].layer == (*l)[k].layer)
@@ -70,11 +70,18 @@ load(const char *file, struct placed **l)
 static void
 check(const struct placed *l)
 {
-	uint32_t doubles,
-		per = setup.system || setup.slots != TR_NONE ? setup_per_device(&setup) : 0;
+	uint64_t experts = l->place.experts, shared = setup.c.shared;
+	uint32_t doubles;
 	char err[PLACE_ERR];
 
-	if (place_check(&l->place, per, &doubles, err) < 0)
+	if (setup_told(&setup, CONFIG_EXPERTS) ? experts != setup.c.experts + shared
+					       : experts <= shared)
+		die("%slayer %llu: a placement of %llu experts, the system has %llu and %llu "
+		    "shared",
+		    setup_at(&setup, CONFIG_EXPERTS), (unsigned long long)l->layer,
+		    (unsigned long long)experts, (unsigned long long)setup.c.experts,
+		    (unsigned long long)shared);
+	if (place_check(&l->place, setup_limit(&setup), &doubles, err) < 0)
 		die("layer %llu: %s", (unsigned long long)l->layer, err);
 	if (doubles && !t.quiet)
 		warn("layer %llu: %u copies share a device with another of their expert",
@@ -109,6 +116,8 @@ main(int argc, char **argv)
 	if (t.nfiles > 1 || (placement && t.nfiles))
 		die("one placement at a time");
 	n = load(placement ? placement : t.nfiles ? t.files[0] : "-", &l);
+	setup.c.rows = l[0].place.rows; /* as told, if it is */
+	setup.c.cols = l[0].place.cols;
 	p = xcalloc(n, sizeof *p);
 	for (size_t i = 0; i < n; i++) {
 		check(&l[i]);
@@ -124,8 +133,7 @@ main(int argc, char **argv)
 		return tool_end(&t);
 	}
 	setup.c.experts = l[0].place.experts - setup.c.shared;
-	setup_head(&setup, p, n, &f);
-	tool_open(&t, &f);
+	setup_open(&setup, &t, p, n);
 	for (size_t i = 0; i < n; i++) {
 		place_frame(&l[i].place, l[i].layer, &f);
 		tool_put(&t, &f);

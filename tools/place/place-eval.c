@@ -45,15 +45,8 @@ eval(const struct setup_place *p, const struct tokens *k, const char *part)
 	struct cost_result r;
 
 	setup_check(p, 0);
-	switch (cost_eval(&p->place, k, &setup.model, &r)) {
-	case 0:
-		break;
-	case TR_ENOMEM:
+	if (cost_eval(&p->place, k, &setup.model, &r) < 0) /* setup has refused all else */
 		die("no memory");
-	default:
-		die("layer %llu: a token lives in a row that the mesh does not have",
-		    (unsigned long long)p->layer);
-	}
 	report_cost(&out, p->layer, part, &r);
 	return r;
 }
@@ -74,23 +67,35 @@ halves(const struct setup_place *p, struct tokens *k)
 	return eval(p, k, "holdout");
 }
 
+/* What counts cannot tell. */
+static void
+check_counts(void)
+{
+	const struct setup *s = &setup;
+
+	if (t.nfiles || before || holdout > 0 || out.traffic || batches || s->routing >= 0 ||
+	    s->origin >= 0 || s->objective >= 0 || s->cost >= 0 || !isnan(s->factor) ||
+	    s->latency || s->combine_latency || s->rank_cost || s->max_records != TR_NONE ||
+	    s->max_seq_len != TR_NONE)
+		die("--count is for balance alone: no trace, and no option about costs, origins "
+		    "or batches");
+}
+
 /* Of counts alone, the copies of an expert sharing its load evenly. */
 static void
 balance(const struct setup_place *place, size_t n)
 {
 	struct setup_layer *layer;
 	size_t nlayer = setup_counts(&setup, &t, counts, &layer);
-	struct tr_frame f;
 
-	setup_head(&setup, place, n, &f);
-	tool_open(&t, &f);
+	setup_open(&setup, &t, place, n);
 	for (size_t i = 0; i < n; i++) {
 		const struct place *p = &place[i].place;
+		const struct tokens *k = setup_tokens(&setup, layer, nlayer, &place[i]);
 		double *load = xcalloc(p->rows * p->cols, sizeof *load);
 
-		setup_check(&place[i], 0);
-		even_load(p, setup_tokens(&setup, layer, nlayer, &place[i])->count, load);
-		report_even(&out, place[i].layer, load, p->rows * p->cols);
+		even_load(p, k->count, load);
+		report_even(&out, place[i].layer, k->ntoken, load, p->rows * p->cols);
 		free(load);
 	}
 }
@@ -145,7 +150,6 @@ main(int argc, char **argv)
 	struct cost_result *result;
 	struct tokens **of;
 	size_t nplace, nlayer;
-	struct tr_frame f;
 	char *from;
 
 	tool_start(&t, argc, argv);
@@ -158,12 +162,16 @@ main(int argc, char **argv)
 	}
 	if (!placement)
 		die("no placement: -p FILE");
+	if (counts)
+		check_counts();
 	if (holdout < 0 || holdout >= 1)
 		die("--holdout: not a share of the batches");
 	nplace = setup_places(&setup, &t, placement, &place);
 	/* the placement tells the mesh; -c tells the rest */
 	setup.c.rows = place[0].place.rows;
 	setup.c.cols = place[0].place.cols;
+	for (size_t i = 0; i < nplace; i++)
+		setup_check(&place[i], setup_limit(&setup));
 	setup_model(&setup, t.seed);
 	out.objective = (enum cost_objective)setup.c.objective;
 	if (counts) {
@@ -174,11 +182,9 @@ main(int argc, char **argv)
 	nlayer = setup_trace(&setup, &t, from ? &from : t.files, from ? 1 : t.nfiles, &layer);
 	result = xcalloc(nplace, sizeof *result);
 	of = xcalloc(nplace, sizeof *of);
-	setup_head(&setup, place, nplace, &f);
-	tool_open(&t, &f);
-	for (size_t i = 0; i < nplace; i++) {
+	for (size_t i = 0; i < nplace; i++)
 		of[i] = setup_tokens(&setup, layer, nlayer, &place[i]);
-	}
+	setup_open(&setup, &t, place, nplace);
 	costs(place, nplace, of, result);
 	report_measures(&out, place, of, result, nplace);
 	for (size_t i = 0; batches && i < nplace; i++)

@@ -111,8 +111,9 @@ main(int argc, char **argv)
 			die("%s", sum_errstr(sum));
 	}
 	if (!sum_count(sum))
-		die("no counts%s: it reads what expert-load writes",
-		    setup.layers.n ? " of that layer" : "");
+		setup_none(&setup, t.nfiles ? t.files[0] : NULL,
+			   setup.layers.n ? "records" : "counts, which expert-load writes",
+			   TR_NONE);
 	sum_sort(sum);
 	for (size_t i = 0; i < sum_count(sum); i++)
 		replicate(sum_at(sum, i));

@@ -11,6 +11,7 @@
 #include "../../lib/plot/grid.h"
 #include "../../lib/plot/picture.h"
 #include "num.h"
+#include "size.h"
 
 static struct setup setup = {SETUP_NONE};
 static struct picture pic;
@@ -70,9 +71,13 @@ static void
 set_shared(void)
 {
 	uint64_t n = picks.experts;
+	int told = shared != TR_NONE;
 
-	if (shared == TR_NONE)
+	if (!told)
 		shared = !place.n ? 1 : place.experts > n ? place.experts - n : 0;
+	if (!told && shared > MAX(n / 8, 1))
+		die("a placement of %u experts, counts of %llu: --shared tells how many are shared",
+		    place.experts, (unsigned long long)n);
 	if (n + shared >= PLACE_NONE)
 		die("%llu experts are too many", (unsigned long long)(n + shared));
 	if (place.n && place.experts != n + shared)
