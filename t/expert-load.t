@@ -32,6 +32,12 @@ jsonl2trace --experts 6 -o t.trace t.jsonl
 gold expert-load.summary 'expert-load --summary -t t.trace'
 is 'the summary, as the placement simulator has it' 'min: 25.0000 p50: 25.0000 p90: 35.0000 p99: 35.0000 max: 35.0000' \
 	sh -c 'expert-load --summary t.trace | sed -n 7p | xargs'
+# Places 2.5 and 4.5 of six sorted ones are the even ones, 2 and 4; 100 % on one of four experts is four times its share.
+for n in 3 1 6 2 5 4; do
+	echo "{\"layer\": 0, \"batch_id\": $n, \"topk_experts\": [$(seq -s ', ' $n | sed 's/[0-9]/[0]/g')]}"
+done | jsonl2trace --experts 4 -o six
+is 'percentiles round half to even' 'min: 1 p50: 3 p90: 5 p99: 6 max: 6' sh -c 'expert-load --summary six | sed -n 5p | xargs'
+is 'the capacity factor is of so many experts' '[90.00, 100.00) CF [3.60, 4.00)=1' sh -c "expert-load --summary six | grep -o '[^ ]* [^ ]* CF [^ ]* [^ ]*\$'"
 gold expert-load.split 'expert-load --summary --split-slots 2 t.trace'
 # placement.md 5.2
 counts() { # COUNT...: a count frame

@@ -42,6 +42,12 @@ done
 printf '{"search": "sequence", "search_sequence": [{"type": "local", "iters": 20}, "anneal:30:1.0:0.01"], "restarts": 2}' >q.jsonc
 ok 'a sequence' place-anneal -c s.jsonc -p start --trace t --search q.jsonc -o best
 fails 2 'a sequence that is none' "printf '{\"search\": \"sequence\", \"search_sequence\": \"lokal:3\"}' >q; place-anneal -c s.jsonc -p start --trace t --search q" 'q:1:.*neither local'
+for step in 'anneal:30:1.0:-0.01' 'anneal:30:-1.0:0.01' 'anneal:0' 'local:-3' 'local:30:1.0'; do
+	fails 2 "$step" "printf '{\"search\": \"sequence\", \"restarts\": 1, \"search_sequence\": \"local:5,$step\"}' >q; place-anneal -c s.jsonc -p start --trace t --search q" "q:1:.*\"$step\" is neither local"
+done
+for step in '"t1": -0.01' '"t0": -1'; do
+	fails 2 "$step" "printf '{\"search\": \"sequence\", \"restarts\": 1, \"search_sequence\": [{\"type\": \"anneal\", \"iters\": 30, $step}]}' >q; place-anneal -c s.jsonc -p start --trace t --search q" 'q:1:.*not what this key of a step can be'
+done
 fails 2 'a key too few' "printf '{\"search\": \"local\"}' >q; place-anneal -c s.jsonc -p start --trace t --search q" 'no key restarts|no key local'
 place-anneal -c s.jsonc -p start --trace t --iters 2000 --trace-cost curve -o best
 is 'the curve falls' 0 sh -c "trace-show curve | awk '/^@/ { next } { if (n && \$5 > b) bad++; b = \$5; n++ } END { print bad + !n }'"

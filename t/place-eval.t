@@ -40,6 +40,8 @@ for line in list(open('t.jsonl'))[:2]:
     queue += sum(max(x - mean, 0) for x in load) / 8 / 2
 print('%.9f %.9f %.9f' % (3 * most, 2 * cross, 0.5 * queue))
 E
+(mkdir drawn && cd drawn && "$py" "$TOP/t/unit/cost.py" 60) >said 2>&1
+is 'sixty systems drawn, placement.md 6 said again: the same costs' 60 cat said
 printf '{%s, "layer": 0, "cost": "simple", "alpha": 3, "beta": 2, "gamma": 0.5}' "$system" >simple.jsonc
 is 'the simple model: fullest device, busiest row, queues' "$($py by_hand.py)" sh -c \
 	"place-eval -c simple.jsonc -p p t -t | awk '\$1 == \"cost\" { printf \"%.9f %.9f %.9f\n\", \$8, \$7, \$9 }'"
@@ -51,6 +53,11 @@ awk 'BEGIN { n = split("26.868 96.183 33.005 36.073 39.141 42.209 45.277 48.345 
 	print "hops columns us"
 	for (i = 0; i < n; i++) print (i < 8 ? 0 : i < 16 ? 1.5 : 2), i % 8 + 1, t[i + 1] }' >points
 is 'coefficients fitted to a table' "$(field cost mean -c s.jsonc -p p t)" field cost mean -c s.jsonc --latency points -p p t
+# Unevenly measured: 10 us, 3 a column, 4 a hop.  The worst token of batch 0 picks two copies of a column, on two
+# devices, 2 and 1 hops away: 10 + 3 * 2 + 2 * 1.5 + 2 * 2.
+printf '0 1 13\n1 2 20\n2 4 30\n3 3 31\n' >plane
+is 'coefficients where hops and columns go together' '23.000000 23.000000' sh -c \
+	"place-eval -l 0 --max-records 1 -c s.jsonc --latency plane -p p t -t | awk '\$1 == \"cost\" { printf \"%.6f %.6f\", \$7, \$9 }'"
 fails 2 'a table that does not tell' "printf '0 1 5\n0 1 6\n' >q; place-eval -c s.jsonc --latency q -p p t" 'q: these points do not tell'
 fails 2 'a table with a word' "printf '0 1 5\n0,x,6\n' >q; place-eval -c s.jsonc --latency q -p p t" 'q:2:3: "x" is no number'
 fails 2 'a table with a line too short' "printf '0 1 5\n0 1\n' >q; place-eval -c s.jsonc --latency q -p p t" 'q:2:1: 2 numbers'
@@ -68,6 +75,29 @@ want=$(field cost mean -c hops.jsonc -p p t | cut -c 1-12)
 for m in rows ranks; do
 	is "a matrix of $m" "$want" sh -c "place-eval -c s.jsonc --rank-cost $m -p p t -t | awk -F'\t' '\$1 == \"cost\" { print \$4 }' | cut -c 1-12"
 done
+toy() { # LINES MESH EXPERTS PLACEMENT: the trace q, the placement q2, without shared experts
+	echo "$1" | jsonl2trace --dialect moe-balance --experts "$3" -o q
+	echo "$4" | place-conv -q --mesh "$2" --experts "$3" --shared 0 --from placement.json -l 0 -o q2
+}
+say() { # TABLE COLUMN,... ARGS: of the toy
+	table=$1 columns=$2
+	shift 2
+	for column in $(echo "$columns" | tr , ' '); do
+		field "$table" "$column" --shared 0 -p q2 "$@" q
+	done | awk '{ printf "%s%.9g", (NR > 1 ? " " : ""), $1 } END { print "" }'
+}
+# To rows 0 and 1: 0 and 10 us from row 0, 30 and 0 from row 1.  B is 6.175222222222.
+printf '0 10\n30 0\n' >m
+toy '{"layer": 0, "batch_id": 0, "origin_rows": [0], "topk_experts": [[0, 1]]}' 2x2 2 '{"0": [0], "1": [2]}'
+is 'a matrix: two copies in a column, half of the mean, half of the largest' 19.8504444 say cost dispatch --rank-cost m
+toy '{"layer": 0, "batch_id": 0, "origin_rows": [1], "topk_experts": [[0]]}' 2x2 2 '{"0": [0], "1": [2]}'
+is 'a matrix: a line for each row that sends' 36.1752222 say cost dispatch --rank-cost m
+printf '{"dispatch": [1, 0, 0, 2], "experts": 2, "num_shared_experts": 0}' >q.jsonc
+is 'a matrix: coefficients that are given' 61 say cost dispatch -c q.jsonc --rank-cost m
+# One row: to device 0 the mean of 1 and 5, to device 1 of 3 and 7.
+printf '1 3\n5 7\n' >m
+toy '{"layer": 0, "batch_id": 0, "origin_rows": [0], "topk_experts": [[0, 1]]}' 1x2 2 '{"0": [0], "1": [1]}'
+is 'a matrix of devices: a token is at each of its row' 10.6752222 say cost dispatch --rank-cost m
 ok 'a search by a matrix' place-anneal -c s.jsonc --rank-cost rows -p p --trace t --iters 50 -o best
 fails 2 'a matrix of something else' 'head -n 3 rows >q; place-eval -c s.jsonc --rank-cost q -p p t' 'q: 3 x 4 numbers'
 
@@ -85,6 +115,16 @@ loads() { # RULE: picks of each device, then rerouted and dropped
 		/^cost/ { r = $10 " " $11 } /^#/ { l = $NF == "over_mean" } !/^#/ && l { printf "%s ", $(NF - 1) } END { print r }'
 }
 is 'rerouted: two on each device, one to another expert' '2 2 2 2 1 0' loads reroute
+# Room for one pick each: the second token's first goes to expert 1, its own second; both second ones nowhere.
+$py - >q <<'E'
+import struct, sys
+b = bytes([0, 1, 0, 1]).ljust(64, b'\0') + struct.pack('<4f', 2, 1, 2, 1)
+sys.stdout.buffer.write(b'@trace v=1 layers=1 experts=2 topk=2\n'
+    b'@route batch=0 layer=0 rows=2 cols=ids:u8:2,logit:f32:2 bytes=%d\n' % len(b) + b + b'\n@end frames=1\n')
+E
+printf '{"dispatch": [0, 0, 10, 0], "experts": 2, "num_shared_experts": 0, "capacity_factor": 0.5, "routing_strategy": "reroute"}' >drop.jsonc
+echo '{"0": [1], "1": [0]}' | place-conv -q --mesh 2x1 --experts 2 --shared 0 --from placement.json -l 0 -o q2
+is 'a pick that is dropped costs nothing' '0 2 10' say cost rerouted,dropped,dispatch -c drop.jsonc --origin round-robin
 # Plain top-k (6.4): [0,2] [0,2] [0,2] [3,0]; token i lives in row i.
 trace-route -k 1 r | trace-route -k 2 -o top
 is 'first: the devices of each token' '1,0,1,0 1,0,1,0 1,0,1,0 1,0,0,1' sh -c \
@@ -96,6 +136,54 @@ is 'first, by the file' "$(field cost mean -c s.jsonc --routing first -p p t)" f
 is 'unlike the copies of its own experts' '2 2 3 1  ' loads least-loaded
 fails 2 'rerouting without logits' 'place-eval -c s.jsonc --routing reroute -p p t' 'needs a column logit'
 
+# nearest, room for one: copies in rows 0 and 2 of four.  From row 0 to row 0, then, that is full, to row 2; with both
+# full to the nearest, the first of equals: from row 0, from row 3 (1 hop and 1) and from row 2.
+toy '{"layer": 0, "batch_id": 0, "origin_rows": [0, 0, 0, 3, 2], "topk_experts": [[0], [0], [0], [0], [0]]}' 4x1 2 '{"0": [0, 2], "1": [1]}'
+is 'nearest: with room, then of fewest hops' '2,0,1,0 0,0,0,0 0,0,1,0 1,0,0,0' sh -c \
+	"place-eval --shared 0 --factor 1 --routing nearest --traffic -p q2 q -t | awk -F'\t' '/^# / { t = /tokens/ } !/^#/ && t { print \$NF }' | xargs"
+# A token of no row: 0, 1, 0 and 1 hops from each, 10 us a hop.
+printf '{"dispatch": [0, 0, 10, 0], "experts": 2, "num_shared_experts": 0, "routing_strategy": "nearest"}' >near.jsonc
+toy '{"layer": 0, "batch_id": 0, "topk_experts": [[0]]}' 4x1 2 '{"0": [0, 2], "1": [1]}'
+is 'nearest to each row that a token may live in' 5 say cost dispatch -c near.jsonc --origin average-rows
+i=0
+while [ $i -lt 64 ]; do
+	echo "{\"layer\": 0, \"batch_id\": $i, \"topk_experts\": [[1]]}"
+	i=$((i + 1))
+done >lines
+toy "$(cat lines)" 4x1 2 '{"0": [0, 2], "1": [1]}'
+each() { place-eval -s "$1" -c near.jsonc --origin random --batches -p q2 q -t | awk -F'\t' '$1 == "cost-batch" { print $5 }'; }
+each 1 >one && each 2 >two
+is 'rows drawn: all of them, by the seed' '0 10 20 others' sh -c 'echo $(sort -nu one) $(cmp -s one two || echo others)'
+# Equally loaded copies: the lower device, whatever their order.
+toy '{"layer": 0, "batch_id": 0, "topk_experts": [[0], [0], [0]]}' 1x3 1 '{"0": [2, 0, 1]}'
+for n in 1 2 3; do
+	place-eval --shared 0 --routing least-loaded --max-seq-len $n --devices -p q2 q -t |
+		awk -F'\t' '/^#/ { l = $NF == "over_mean" } !/^#/ && l { print $(NF - 1) }'
+done >ties
+is 'least-loaded: the lower device of equals' '1 0 0 1 1 0 1 1 1' xargs -a ties
+toy '{"layer": 0, "batch_id": 0, "topk_experts": [[0], [0], [0], [1]]}' 1x2 2 '{"0": [0], "1": [1]}'
+is 'balance of 3 and 1' '0.666666667 1.5 0.5 0.666666667' say balance balancedness,max_over_mean,cv,batch_balancedness
+# Three tokens on one device and one on both.
+toy '{"layer": 0, "batch_id": 0, "origin_rows": [0, 0, 0, 0], "topk_experts": [[0, 1], [1, 0], [0, 1], [0, 2]]}' 1x2 3 '{"0": [0], "1": [0], "2": [1]}'
+is 'locality: devices of a token, not picks' '1 0 1.25 1.75' say locality own_row,mean_hop,devices,column_max
+# By hand from placement.md 6.8: two tokens of six have one of two picks on their row; 6.5 hops over six, and so on.
+is 'locality: own rows and hops' '0.166667 1.083333 2.000000 1.333333' sh -c \
+	"place-eval -l 0 --max-records 1 -c s.jsonc -p p t -t | awk '\$1 == \"locality\" { printf \"%.6f %.6f %.6f %.6f\", \$3, \$4, \$5, \$6 }'"
+# Blocks of 70 and 33 tokens, 3 and 2, on two devices are 3 at best; of one token 1.
+toy "{\"layer\": 0, \"batch_id\": 0, \"topk_experts\": [$(awk 'BEGIN { for (i = 0; i < 103; i++) printf "[%d],", i < 70 ? 0 : 1 }')[]]}
+{\"layer\": 0, \"batch_id\": 1, \"topk_experts\": [[3]]}" 1x2 4 '{"0": [0], "1": [1], "2": [0], "3": [1]}'
+is 'bound of compute: blocks of experts, spread' 236 say bound compute
+# Three picks in two columns, and on devices that take two.
+printf '{"dispatch": [1, 10, 7, 7], "combine": [2, 100, 7, 7], "experts": 4, "num_shared_experts": 0, "block_us": 5}' >b.jsonc
+toy '{"layer": 0, "batch_id": 0, "topk_experts": [[0, 1, 2], [1]]}' 1x2 4 '{"0": [0], "1": [1], "2": [0], "3": [1]}'
+is 'bound of dispatch and combine: columns and devices that take the picks' '21 202 10 233' say bound dispatch,combine,compute,mean -c b.jsonc
+# A file's combine, 1 + 2 * 2 devices, and its blocks: 35, 35 and 70 tokens are 3, 3 and 5 of 16.
+printf '{%s, "capacity_factor": 1.0, "combine": [1, 2, 0, 0]}' "$system" >own.jsonc
+is 'combine of its own' '90.503990 5.000000' sh -c \
+	"place-eval -l 0 -c own.jsonc -p p t -t | awk '\$1 == \"cost\" { printf \"%.6f %.6f\", \$7, \$9 }'"
+toy "{\"layer\": 0, \"batch_id\": 0, \"topk_experts\": [$(awk 'BEGIN { for (i = 0; i < 70; i++) printf "%s[0, 1]", i ? "," : "" }')]}" 4x2 2 '{"0": [0, 5], "1": [2]}'
+printf '{"block_us": 50, "block_tokens": 16, "experts": 2, "num_shared_experts": 0, "capacity_factor": 0.5}' >b.jsonc
+is 'blocks of its own' 250 say cost compute -c b.jsonc
 is 'tokens sent from device to device are the devices of tokens' "$(field locality devices -l 0 -c s.jsonc -p p t | awk '{ print $1 * 10 }')" sh -c \
 	"place-eval -l 0 -c s.jsonc --traffic -p p t -t | awk -F'\t' '/^# / { t = /tokens/ } !/^#/ && t { n = split(\$NF, v, \",\"); for (i = 1; i <= n; i++) s += v[i] } END { print s }'"
 is 'nothing is cheaper than the bound' 0 sh -c "place-eval -c s.jsonc -p p t -t | awk '\$1 == \"bound\" && \$7 < 1 { bad++ } END { print bad + 0 }'"
@@ -104,6 +192,9 @@ place-anneal -c s.jsonc -p p --trace t --iters 300 -o best
 is 'before and after' "$(field cost mean -l 0 -c s.jsonc -p p t) $(field cost mean -l 0 -c s.jsonc -p best t)" sh -c \
 	"place-eval -l 0 -c s.jsonc --before p -p best t -t | awk '\$1 == \"change\" { print \$3, \$4 }'"
 is 'nothing moved from itself' '0.0 0' sh -c "place-eval -l 0 -c s.jsonc --before p -p p t -t | awk '\$1 == \"change\" { printf \"%.1f %d\", \$5, \$6 }'"
+# The copies of 0 in another order are where they were; 3 and 4 change places.
+echo '{"0": [5, 0], "1": [2, 7], "2": [6], "3": [4], "4": [1], "5": [3]}' | place-conv -c s.jsonc -l 0 --from placement.json -o other
+is 'moved: copies where none of their expert was' '2 8' sh -c "place-eval -l 0 -c s.jsonc --before p -p other t -t | awk '\$1 == \"change\" { print \$6, \$7 }'"
 is 'ranks over layers' 1 sh -c "place-eval -c s.jsonc -p p t -t | grep -c ^balance-ranks"
 trace-filter -l 1 -o t1 t
 fails 2 'a layer without records' "printf '{%s,\n\"layer\": 0}' '$system' >l.jsonc; place-eval -c l.jsonc -p p t1" 'l.jsonc:2:10: no records for layer 0'
@@ -124,6 +215,21 @@ picks ', "fast_test_pct": 0.001' 1 >one
 is 'a share of the tokens of each batch, one at least: two picks each' '256 72 8' awk '
 	FNR == 1 { i++ } { n[i] += $1 } END { print n[1], n[2], n[3] }' whole some one
 is 'drawn by the seed' 'same others' sh -c 'cmp -s some again && echo "same $(cmp -s some other || echo others)"'
+# Token i lives in row i and picks the expert of that row: what is drawn keeps its row, and is drawn from all.
+i=0
+while [ $i -lt 50 ]; do
+	echo "{\"layer\": 0, \"batch_id\": $i, \"origin_rows\": [$(seq -s, 0 63)], \"topk_experts\": [[$(seq -s '],[' 0 63)]]}"
+	i=$((i + 1))
+done >lines
+toy "$(cat lines)" 64x1 64 "{$(awk 'BEGIN { for (i = 0; i < 64; i++) printf "%s\"%d\": [%d]", i ? "," : "", i, i }')}"
+printf '{"experts": 64, "num_shared_experts": 0, "fast_test_pct": 0.25}' >q.jsonc
+is 'what is drawn keeps its row' 1 say locality own_row -c q.jsonc
+drawn() { # ARGS: picks in all, experts that have any, no more than 30 of each
+	place-eval -c q.jsonc "$@" --devices -p q2 q -t | awk -F'\t' '/^#/ { l = $NF == "over_mean" && /n_tokens/; next }
+		l { n += $4; some += $4 > 0; if ($4 > 30) print "many" } END { print n, some }'
+}
+is 'from every place in the batch' '800 64' drawn
+is 'none twice' '16 16' drawn --max-records 1
 is 'fewer batches, fewer tokens' "$(field cost mean -l 0 -c s.jsonc -p p h2 --max-seq-len 16)" sh -c "trace-filter --head 16 h2 | place-eval -l 0 -c s.jsonc -p p -t | awk '\$1 == \"cost\" { print \$4 }'"
 is 'one record' 1 field cost batches -l 0 -c s.jsonc -p p --max-records 1 h
 awk 'NR > 1 { $3 *= 2 } { print }' points >twice

@@ -71,6 +71,19 @@ for how in '--groups 3 --nodes 2' '--groups 8 --nodes 2' '--groups 8 --nodes 8';
 		'place-replicate --mesh 8x1 --slots 16 w.n | place-init -q --no-prog --mesh 8x1 --slots 16 --strategy eplb --count w.n'
 done
 fails 2 'eplb: devices that do not divide over nodes' 'place-replicate --mesh 6x1 --slots 12 w.n | place-init --mesh 6x1 --slots 12 --strategy eplb --groups 4 --nodes 4 --count w.n' 'evenly'
+# Device 2 has both copies of expert 1 (15 each): of expert 2 (20), 3 (12) and 4 (5), 3 is most alike.
+jsonl2trace -o w.d <<'E'
+{"kind":"trace","v":1,"layers":1,"experts":5,"topk":1}
+{"kind":"count","layer":0,"n_tokens":157,"rows":5,"cols":"n:u64","n":[90,30,20,12,5]}
+{"kind":"end","frames":1}
+E
+for how in --as-is ''; do
+	# shellcheck disable=SC2086
+	place-replicate --mesh 3x1 --slots 9 w.d | place-init -q $how --mesh 3x1 --slots 9 --strategy eplb --count w.d | place-conv -q --to sglang
+	echo
+done >said
+is 'copies moved apart change places with the most alike' '[0, 0, 4, 0, 2, 3, 0, 1, 1] [0, 0, 4, 0, 2, 1, 0, 1, 3]' \
+	sh -c "sed 's/.*\[\[/[/; s/\]\].*/]/' said | xargs"
 # the standard trace
 trace-gen --model reference --batches 50 --mesh-rows 16 --experts 256 -k 8 -s 7 -o std
 printf '{"rows": 16, "cols": 8, "experts": 256, "num_shared_experts": 1, "slots": 384, "capacity_factor": 2.0, "layer": 0}' >s.jsonc

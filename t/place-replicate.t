@@ -43,7 +43,7 @@ best = min(f(w) for w in itertools.product(range(1, 6), repeat=4) if sum(w) <= 8
 print('optimal' if f(c) == best else (f(c), best))
 E
 bad=
-for n in '500 90 33 32' '64 65 66 67' '1000 1 1 1' '128 128 128 96' '40 80 160 320' '96 64 64 33'; do
+for n in '500 90 33 32' '64 65 66 67' '1000 1 1 1' '128 128 128 96' '40 80 160 320' '160 64 64 1' '96 64 64 33'; do
 	# shellcheck disable=SC2086
 	c=$(counts 1024 $n | jsonl2trace | place-replicate --slots 8 --mesh 4x2 --policy blocks | copies)
 	# shellcheck disable=SC2086

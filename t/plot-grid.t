@@ -34,6 +34,13 @@ is '--baseline: consecutive, a shared one each' '0:0,1,2,12 1:3,4,5,12 2:6,7,8,1
 	awk '!/^#/ { e[\$1] = e[\$1] (e[\$1] == \"\" ? \"\" : \",\") \$5 } END { for (d = 0; d < 4; d++) print d \":\" e[d] }' | paste -sd' '"
 is 'its shares are those of the experts' "$(expert-load -t b | awk -F'\t' '!/^#/ { printf "%.6f\n", $4 / 2 }' | xargs)" \
 	sh -c "plot-grid --baseline --mesh 2x2 --shared 0 --trace b -t | awk '!/^#/ { printf \"%.6f\n\", \$6 }' | xargs"
+trace-gen --layers 1 --rows 100 --experts 8 -k 2 -o c
+is 'experts that do not divide' '0 0 0 1 1 1 2 2' sh -c "plot-grid --baseline --mesh 1x3 --shared 0 --trace c -t | awk '!/^#/ { print \$1 }' | xargs"
+is 'each token picks a shared expert, whose copies may share that' '50 12.5' sh -c "for split in '' --split; do
+	plot-grid --baseline --mesh 2x2 \$split --trace b -t | awk '\$5 == 12 { print \$6 }' | sort -u; done | xargs"
+expert-load c | place-replicate --mesh 1x3 --slots 9 | place-init -q --mesh 1x3 --slots 9 --trace c -o q
+same 'copies of a placement are passed over' 'plot-grid --baseline --trace c -t q' 'plot-grid --baseline --mesh 1x3 --shared 0 --trace c -t'
+is 'said over the picture' 1 sh -c "plot-grid --baseline --mesh 1x3 --trace c --script | grep -c 'layer 0, consecutive'"
 same 'the mesh of a placement' 'plot-grid --baseline --count load -t p' 'plot-grid --baseline --mesh 2x3 --count load -t'
 make 1 2
 fails 2 'two layers' 'plot-grid --count load p --script' 'layers 0 and 1.*-l LAYER'
