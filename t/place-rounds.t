@@ -65,6 +65,15 @@ for how in '--restarts 2' '--temper 3'; do
 	same "$how, stored and gone on with" "$pa $how --iters 250000 --resume ck" "$pa $how --iters 250000"
 done
 ok 'a stored search is a trace' trace-check ck
+$pa --iters 3000 --checkpoint two -o whole
+same 'gone on with once a layer has ended' "$pa --iters 3000 --resume two" 'cat whole'
+$pa --iters 3000 --resume two --checkpoint again -o /dev/null
+same 'and stored again' "$pa --iters 3000 --resume again" 'cat whole'
+another='of another trace, model, rule, origin, objective or number of slots'
+fails 2 'of another trace' "place-anneal -c s.jsonc -p start --trace u --iters 3000 --resume two" "layer 0: .*$another"
+for how in '--routing round-robin' '--objective p95' '--factor 3' '--origin random' '--slots 64' '--cost simple'; do
+	fails 2 "$how" "$pa $how --iters 3000 --resume two" "$another"
+done
 fails 2 'of another seed' "$pa --temper 3 -s 2 --iters 9 --resume ck" 'another seed'
 fails 2 'of other chains' "$pa --iters 9 --resume ck" 'another number of chains'
 fails 2 'no search at all' "$pa --iters 9 --resume start" 'not a search that --checkpoint stored'

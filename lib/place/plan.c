@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crc32c.h"
 #include "init.h"
 #include "plan.h"
 #include "pool.h"
@@ -159,6 +160,32 @@ plan_cost(const struct plan *plan, const struct place *p, const struct tokens *t
 		x = cost_objective(&r, plan->objective);
 	cost_free(&r);
 	return x;
+}
+
+uint32_t
+plan_sum(const struct plan *plan, const struct place *p, const struct tokens *t)
+{
+	const struct cost_model *m = plan->model;
+	const uint64_t number[] = {p->rows,         p->cols,         p->experts, plan->per_device,
+				   m->kind,         m->routing,      m->origin,  m->seed,
+				   m->block_tokens, plan->objective, t->nbatch,  t->ntoken,
+				   t->npick};
+	const double real[] = {m->factor, m->block};
+	uint32_t sum = crc32c(0, number, sizeof number);
+
+	sum = crc32c(sum, real, sizeof real);
+	sum = crc32c(sum, m->dispatch, sizeof m->dispatch);
+	sum = crc32c(sum, m->combine, sizeof m->combine);
+	sum = crc32c(sum, m->simple, sizeof m->simple);
+	if (m->distance)
+		sum = crc32c(sum, m->distance,
+			     (size_t)p->rows * p->rows * p->cols * sizeof *m->distance);
+	if (t->order)
+		sum = crc32c(sum, t->order, t->ntoken * t->routed * sizeof *t->order);
+	sum = crc32c(sum, t->batch, (t->nbatch + 1) * sizeof *t->batch);
+	sum = crc32c(sum, t->first, (t->ntoken + 1) * sizeof *t->first);
+	sum = crc32c(sum, t->pick, t->npick * sizeof *t->pick);
+	return crc32c(sum, t->origin, t->ntoken * sizeof *t->origin);
 }
 
 static void

@@ -59,6 +59,8 @@ int plan_ours(const struct plan *plan, struct place *p, const struct tokens *t, 
  * whose mean is the same; else wide->nbatch is 0.  0 or TR_ENOMEM. */
 int plan_widen(const struct plan *plan, const struct place *p, const struct tokens *t,
 	       struct tokens *wide);
+/* A checksum of what the objective is made of: mesh, slots, model and tokens. */
+uint32_t plan_sum(const struct plan *plan, const struct place *p, const struct tokens *t);
 double plan_cost(const struct plan *plan, const struct place *p, const struct tokens *t);
 
 #endif
