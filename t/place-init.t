@@ -71,6 +71,14 @@ for how in '--groups 3 --nodes 2' '--groups 8 --nodes 2' '--groups 8 --nodes 8';
 		'place-replicate --mesh 8x1 --slots 16 w.n | place-init -q --no-prog --mesh 8x1 --slots 16 --strategy eplb --count w.n'
 done
 fails 2 'eplb: devices that do not divide over nodes' 'place-replicate --mesh 6x1 --slots 12 w.n | place-init --mesh 6x1 --slots 12 --strategy eplb --groups 4 --nodes 4 --count w.n' 'evenly'
+# no more copies of an expert than devices, unless as EPLB has it
+trace-gen --rows 100 --batches 3 --experts 8 -k 2 -s 1 --zipf 1.5 -w none | expert-load -o l
+S='--mesh 2x1 --experts 8 --slots 10'
+place-replicate $S -o c l
+twice() { place-init "$@" --strategy eplb --count l c | trace-filter -t | grep -v '^#' | cut -f 4,5 | sort | uniq -d | wc -l; }
+is 'eplb: as many copies as devices at most' 0 twice $S
+is 'eplb --as-is: as it has them' 1 twice -q --as-is $S
+fails 0 'and says so' "place-init --as-is $S --strategy eplb --count l -o a c" 'layer 0: 1 copy shares a device with another of the same expert, as of expert [0-9] on device [01]$'
 # the standard trace
 trace-gen --model reference --batches 50 --mesh-rows 16 --experts 256 -k 8 -s 7 -o std
 printf '{"rows": 16, "cols": 8, "experts": 256, "num_shared_experts": 1, "slots": 384, "capacity_factor": 2.0, "layer": 0}' >s.jsonc

@@ -443,7 +443,7 @@ init_place(struct place *p, const uint64_t *count, const uint64_t *coact, const 
 	if ((uint64_t)o->per_device * ndev < p->n)
 		return TR_EVALUE;
 	if (o->strategy == INIT_EPLB)
-		return eplb_place(p, count, o->groups, o->nodes);
+		return eplb_place(p, count, o->groups, o->nodes, o->apart);
 	if (o->strategy == INIT_EVEN)
 		return even_place(p, count, o->per_device, o->tries, o->seed);
 	w.axis = o->strategy == INIT_HOT ? o->hot_axis : o->axis;

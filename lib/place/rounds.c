@@ -71,7 +71,17 @@ all(struct run *run, void (*what)(struct run *run, struct chain *c))
 
 /* ---- a start ---- */
 
-/* The cheaper of the placement to start from and copies and devices by load. */
+static uint32_t
+doubles(const struct place *p)
+{
+	char err[PLACE_ERR];
+	uint32_t n;
+
+	return place_check(p, 0, &n, err) < 0 ? UINT32_MAX : n;
+}
+
+/* The cheaper of the placement to start from and copies and devices by load, unless it holds
+ * experts twice on a device for that. */
 static int
 fresh(struct run *run, struct place *p)
 {
@@ -81,9 +91,9 @@ fresh(struct run *run, struct place *p)
 
 	if (r < 0)
 		return r;
-	if ((r = eplb_place(&q, run->t->count, 1, 1)) == 0 &&
+	if ((r = eplb_place(&q, run->t->count, 1, 1, 1)) == 0 &&
 	    (r = init_part(&q, run->t->count, plan->per_device)) == 0 &&
-	    plan_cost(plan, &q, run->t) < plan_cost(plan, p, run->t)) {
+	    doubles(&q) <= doubles(p) && plan_cost(plan, &q, run->t) < plan_cost(plan, p, run->t)) {
 		place_free(p);
 		*p = q;
 		memset(&q, 0, sizeof q);

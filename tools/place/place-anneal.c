@@ -140,6 +140,7 @@ run(struct plan *plan, struct setup_place *p, const struct tokens *tokens, struc
 	if (t.verbose)
 		warn("layer %llu, from %.4f us: %.4f us", (unsigned long long)p->layer, before,
 		     cost);
+	setup_doubles(p, &t, "");
 	place_frame(&p->place, p->layer, &f);
 	if (!ranks.rank)
 		tool_put(&t, &f);
