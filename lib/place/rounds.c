@@ -6,6 +6,7 @@
  * alone.  After a round a chain hangs on its placement and its counters only.
  */
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,9 +42,11 @@ struct run {
 	void (*work)(struct run *run, struct chain *c);
 	struct schedule schedule; /* of chains that do not temper: t0 and t1 are their own */
 	double t0, t1;            /* of the ladder */
-	uint64_t exchanges;
-	double *mine, *all; /* of ranks_gather */
-	int stop, due;      /* what some process says; due: to store the search */
+	uint64_t round;
+	double *mine, *all;   /* of ranks_gather */
+	int stop, due;        /* what some process says; due: to store the search */
+	int ended;            /* tell has said so before the rounds */
+	pthread_mutex_t lock; /* of plan->tell and ended there */
 };
 
 /* ---- threads ---- */
@@ -102,15 +105,45 @@ fresh(struct run *run, struct place *p)
 	return r;
 }
 
+static int
+reached(const struct plan *plan, double cost)
+{
+	return (plan->target > 0 && cost <= plan->target) || (plan->end && *plan->end);
+}
+
+static double
+seconds(const struct run *run)
+{
+	return run->base + search_now() - run->begun;
+}
+
+/* A chain has that cost before its first change. */
+static void
+tell_start(struct run *run, const struct chain *c, double cost)
+{
+	const struct plan *plan = run->plan;
+
+	if (!plan->tell)
+		return;
+	pthread_mutex_lock(&run->lock);
+	run->ended |=
+		plan->tell(plan->arg, c->number, seconds(run), 0, cost, MIN(cost, run->first));
+	pthread_mutex_unlock(&run->lock);
+}
+
 /* Such a start, or the placement that is running, made better where stage one succeeds. */
 static int
 stage_one(struct run *run, struct chain *c)
 {
 	const struct plan *plan = run->plan;
 	struct place p;
+	double least, cost;
 	int r = plan->maxmoved == PLACE_ALL ? fresh(run, &c->p) : 0;
 
-	if (r || (r = place_copy(&p, &c->p)) < 0)
+	if (r)
+		return r;
+	tell_start(run, c, least = plan_cost(plan, &c->p, run->t));
+	if (reached(plan, least) || (r = place_copy(&p, &c->p)) < 0)
 		return r;
 	r = search_blocks(&p, run->t, plan->model, plan->margin, plan->seed + c->number,
 			  BLOCK_ITERS, plan->maxmoved);
@@ -118,10 +151,11 @@ stage_one(struct run *run, struct chain *c)
 		place_free(&p);
 		return 0;
 	}
-	if (!r && plan_cost(plan, &p, run->t) < plan_cost(plan, &c->p, run->t)) {
+	if (!r && (cost = plan_cost(plan, &p, run->t)) < least) {
 		place_free(&c->p);
 		c->p = p;
 		memset(&p, 0, sizeof p);
+		tell_start(run, c, cost);
 	}
 	place_free(&p);
 	return r;
@@ -196,10 +230,36 @@ begin(struct run *run, struct chain *c)
 		return;
 	}
 	if (!c->r)
-		c->r = walk_begin(&c->w, c->s);
+		c->r = walk_begin(&c->w, c->s, &run->schedule);
 }
 
 /* ---- rounds ---- */
+
+static double *
+told_of(struct run *run, uint32_t chain)
+{
+	uint32_t size = (uint32_t)run->plan->ranks->size;
+	uint32_t per = (run->plan->chains + size - 1) / size;
+
+	return run->all + (chain % size) * (per * WORDS + 1) + chain / size * WORDS;
+}
+
+/* Changes of the chain that has done least: a signal ends some within a round. */
+static uint64_t
+least_done(struct run *run)
+{
+	double done = told_of(run, 0)[2];
+
+	for (uint32_t i = 1; i < run->plan->chains; i++)
+		done = MIN(done, told_of(run, i)[2]);
+	return (uint64_t)done;
+}
+
+static uint64_t
+round_changes(const struct run *run)
+{
+	return run->plan->temper ? TEMPER_ROUND : ROUND;
+}
 
 static double
 rung(const struct run *run, uint32_t i)
@@ -214,10 +274,11 @@ walk(struct run *run, struct chain *c)
 {
 	const struct plan *plan = run->plan;
 	struct schedule x = run->schedule;
+	uint64_t end = (run->round + 1) * round_changes(run);
 
 	x.t0 = plan->temper ? rung(run, c->rung) : c->w.t0;
 	x.t1 = plan->temper ? x.t0 : c->w.t1;
-	c->r = walk_go(&c->w, &x, plan->temper ? TEMPER_ROUND : ROUND);
+	c->r = walk_go(&c->w, &x, end - MIN(end, c->w.done));
 	if (c->r >= 0) {
 		int r = walk_settle(&c->w);
 
@@ -225,18 +286,21 @@ walk(struct run *run, struct chain *c)
 	}
 }
 
+/* How the chains stand; is it to end? */
 static int
 told(struct run *run)
 {
 	const struct plan *plan = run->plan;
-	double now = run->base + search_now() - run->begun;
-	int stop = 0;
+	double now = seconds(run);
+	int stop = run->ended || (plan->seconds > 0 && now >= plan->seconds);
 
+	for (uint32_t i = 0; i < run->nchain; i++)
+		stop |= reached(plan, run->chain[i].w.least);
 	for (uint32_t i = 0; i < run->nchain; i++) {
 		struct chain *c = &run->chain[i];
 
-		stop |= plan->target > 0 && c->w.least <= plan->target;
-		if (!plan->tell || (now - c->told < 0.05 && c->told > 0))
+		if (!plan->tell || (now - c->told < 0.05 && c->told > 0 && !stop &&
+				    (!plan->iters || c->w.done < plan->iters)))
 			continue;
 		c->told = now;
 		stop |= plan->tell(plan->arg, c->number, now, c->w.done, search_cost(c->s),
@@ -248,8 +312,7 @@ told(struct run *run)
 static int
 save(struct run *run)
 {
-	struct plan_state state = {.seconds = run->base + search_now() - run->begun,
-				   .n = run->nchain};
+	struct plan_state state = {.seconds = seconds(run), .n = run->nchain};
 	int r;
 
 	if (!(state.chain = calloc(run->nchain + 1, sizeof *state.chain)))
@@ -293,16 +356,8 @@ gather(struct run *run, int stop, int due)
 		run->stop |= says & 1;
 		run->due |= says >> 1;
 	}
+	run->stop |= run->plan->iters && least_done(run) >= run->plan->iters;
 	return 0;
-}
-
-static double *
-told_of(struct run *run, uint32_t chain)
-{
-	uint32_t size = (uint32_t)run->plan->ranks->size;
-	uint32_t per = (run->plan->chains + size - 1) / size;
-
-	return run->all + (chain % size) * (per * WORDS + 1) + chain / size * WORDS;
 }
 
 /* Neighbours on the ladder, of even rungs and of odd ones by turns.  Every process
@@ -320,12 +375,12 @@ exchange(struct run *run)
 	for (uint32_t i = 0; i < plan->chains; i++)
 		if (at[i] == PLAN_CHAINS)
 			return TR_EVALUE; /* stored in different rounds */
-	for (uint32_t k = run->exchanges % 2; k + 1 < plan->chains; k += 2) {
+	for (uint32_t k = run->round % 2; k + 1 < plan->chains; k += 2) {
 		double hot = told_of(run, at[k])[0], cold = told_of(run, at[k + 1])[0];
 		double x = (1 / rung(run, k + 1) - 1 / rung(run, k)) * (cold - hot);
 
 		if (x < 0 &&
-		    rng_f64(plan->seed, UINT64_C(0x6578) << 48 | k, run->exchanges) >= num_exp(x))
+		    rng_f64(plan->seed, UINT64_C(0x6578) << 48 | k, run->round) >= num_exp(x))
 			continue;
 		for (uint32_t i = 0; i < run->nchain; i++) {
 			struct chain *c = &run->chain[i];
@@ -336,7 +391,6 @@ exchange(struct run *run)
 				c->rung = k;
 		}
 	}
-	run->exchanges++;
 	return 0;
 }
 
@@ -345,7 +399,6 @@ rounds(struct run *run)
 {
 	const struct plan *plan = run->plan;
 	double saved = search_now();
-	uint64_t done = 0;
 	int r = 0;
 
 	run->t0 = run->chain[0].w.t0;
@@ -354,27 +407,21 @@ rounds(struct run *run)
 	    (r = ranks_spread(plan->ranks, &run->t0, sizeof run->t0, 0)) < 0 ||
 	    (r = ranks_spread(plan->ranks, &run->t1, sizeof run->t1, 0)) < 0)
 		return r;
-	run->exchanges = run->chain[0].w.done / TEMPER_ROUND;
-	while (!run->stop) {
-		int stop;
-
-		if ((r = all(run, walk)) < 0)
-			return r;
-		stop = told(run) ||
-		       (plan->seconds > 0 && search_now() - run->schedule.begun >= plan->seconds);
-		done = run->chain[0].w.done;
-		stop |= plan->iters && done >= plan->iters;
-		if ((r = gather(run, stop, search_now() - saved >= plan->every)) < 0)
-			return r;
-		if (plan->temper && (r = exchange(run)) < 0)
-			return r;
+	for (;;) {
 		if (plan->save && (run->stop || run->due)) {
 			saved = search_now();
 			if ((r = save(run)) < 0)
 				return r;
 		}
+		if (run->stop)
+			return 0;
+		run->round = least_done(run) / round_changes(run);
+		if ((r = all(run, walk)) < 0 ||
+		    (r = gather(run, told(run), search_now() - saved >= plan->every)) < 0 ||
+		    (plan->temper && least_done(run) >= (run->round + 1) * TEMPER_ROUND &&
+		     (r = exchange(run)) < 0))
+			return r;
 	}
-	return 0;
 }
 
 /* The best of all processes, told to all. */
@@ -415,7 +462,11 @@ best(struct run *run, struct place *p, double *cost)
 int
 plan_ours(const struct plan *plan, struct place *p, const struct tokens *t, double *cost)
 {
-	struct run run = {.plan = plan, .start = p, .t = t, .begun = search_now()};
+	struct run run = {.plan = plan,
+			  .start = p,
+			  .t = t,
+			  .begun = search_now(),
+			  .lock = PTHREAD_MUTEX_INITIALIZER};
 	uint32_t size = (uint32_t)plan->ranks->size, rank = (uint32_t)plan->ranks->rank;
 	uint32_t per = (plan->chains + size - 1) / size;
 	struct tokens wide = {0};
@@ -425,8 +476,11 @@ plan_ours(const struct plan *plan, struct place *p, const struct tokens *t, doub
 		return 0;
 	run.first = *cost;
 	run.base = plan->from ? plan->from->seconds : 0;
-	run.schedule = (struct schedule){
-		.iters = plan->iters, .begun = run.begun - run.base, .seconds = plan->seconds};
+	run.schedule = (struct schedule){.iters = plan->iters,
+					 .begun = run.begun - run.base,
+					 .seconds = plan->seconds,
+					 .target = plan->target,
+					 .end = plan->end};
 	run.chain = calloc(per + 1, sizeof *run.chain);
 	run.mine = calloc(per * WORDS + 1, sizeof *run.mine);
 	run.all = calloc(size * (per * WORDS + 1), sizeof *run.all);

@@ -141,8 +141,8 @@ latency(const struct search *s, double dispatch, double combine, uint32_t blocks
 
 /* ---- opening ---- */
 
-static int
-may_be_fast(const struct place *p, const struct tokens *t, const struct cost_model *m)
+int
+search_can_be_fast(const struct place *p, const struct tokens *t, const struct cost_model *m)
 {
 	if (p->cols > 8 || p->rows > 31 || t->repeats || m->distance || m->kind != COST_LINEAR ||
 	    (m->routing != ROUTE_BALANCED && m->routing != ROUTE_ROBIN))
@@ -305,7 +305,7 @@ search_new(const struct place *p, const struct tokens *t, const struct cost_mode
 	s->objective = o;
 	s->ndev = p->rows * p->cols;
 	s->per_device = per_device;
-	s->fast = (uint32_t)may_be_fast(p, t, m);
+	s->fast = (uint32_t)search_can_be_fast(p, t, m);
 	s->used = calloc(s->ndev + 1, sizeof *s->used);
 	s->latency = calloc(t->nbatch + 1, sizeof *s->latency);
 	s->newlat = calloc(t->nbatch + 1, sizeof *s->newlat);
