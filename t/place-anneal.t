@@ -100,6 +100,16 @@ for how in '--kind local' '--kind anneal' '--iters 500'; do
 	same "$how: mesh and slots are those of the placement" "place-anneal --no-prog -p own --trace t $how" \
 		"place-anneal --no-prog --mesh 4x4 --slots 80 -p own --trace t $how"
 done
+S='--mesh 2x1 --experts 8 --shared 1 --slots 12'
+trace-gen --rows 100 --batches 3 --experts 8 -k 2 -s 1 --zipf 1.5 -w none -o t
+expert-load t | place-replicate $S --shared-copies 1 -o c
+place-init $S --trace t -o p c
+for how in '--routing nearest' '--temper 2' ''; do
+	place-anneal $S $how -p p --trace t --iters 300 | trace-filter -t | grep -v '^#' | cut -f 4,5 | sort | uniq -d
+done >twice 2>&1
+is 'no expert twice on a device where that need not be' '' cat twice
+place-init -q --as-is $S --strategy eplb --trace t -o p c
+fails 0 'what stays twice is told' "place-anneal $S -p p --trace t --keep-copies --iters 300 --max-moves 0 -o best" 'layer 0: [0-9]* copies share a device'
 fails 2 'no start' 'place-anneal -c s.jsonc --trace std' '-p FILE'
 fails 2 'another mesh' 'place-anneal --mesh 4x4 -p start --trace std' 'a placement on 16x8'
 done_testing

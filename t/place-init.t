@@ -71,10 +71,10 @@ for how in '--groups 3 --nodes 2' '--groups 8 --nodes 2' '--groups 8 --nodes 8';
 		'place-replicate --mesh 8x1 --slots 16 w.n | place-init -q --no-prog --mesh 8x1 --slots 16 --strategy eplb --count w.n'
 done
 fails 2 'eplb: devices that do not divide over nodes' 'place-replicate --mesh 6x1 --slots 12 w.n | place-init --mesh 6x1 --slots 12 --strategy eplb --groups 4 --nodes 4 --count w.n' 'evenly'
-# Device 2 has both copies of expert 1 (15 each): of expert 2 (20), 3 (12) and 4 (5), 3 is most alike.
+# Device 2 has both copies of expert 1 (29 each): of expert 0 (33), 2 (28) and 4 (9), 2 is most alike.
 jsonl2trace -o w.d <<'E'
 {"kind":"trace","v":1,"layers":1,"experts":5,"topk":1}
-{"kind":"count","layer":0,"n_tokens":157,"rows":5,"cols":"n:u64","n":[90,30,20,12,5]}
+{"kind":"count","layer":0,"n_tokens":225,"rows":5,"cols":"n:u64","n":[66,58,56,36,9]}
 {"kind":"end","frames":1}
 E
 for how in --as-is ''; do
@@ -82,8 +82,16 @@ for how in --as-is ''; do
 	place-replicate --mesh 3x1 --slots 9 w.d | place-init -q $how --mesh 3x1 --slots 9 --strategy eplb --count w.d | place-conv -q --to sglang
 	echo
 done >said
-is 'copies moved apart change places with the most alike' '[0, 0, 4, 0, 2, 3, 0, 1, 1] [0, 0, 4, 0, 2, 1, 0, 1, 3]' \
+is 'copies moved apart change places with the most alike' '[0, 2, 3, 0, 2, 4, 1, 1, 3] [0, 1, 3, 0, 2, 4, 1, 2, 3]' \
 	sh -c "sed 's/.*\[\[/[/; s/\]\].*/]/' said | xargs"
+# no more copies of an expert than devices, unless as EPLB has it
+trace-gen --rows 100 --batches 3 --experts 8 -k 2 -s 1 --zipf 1.5 -w none | expert-load -o l
+S='--mesh 2x1 --experts 8 --slots 10'
+place-replicate $S -o c l
+twice() { place-init "$@" --strategy eplb --count l c | trace-filter -t | grep -v '^#' | cut -f 4,5 | sort | uniq -d | wc -l; }
+is 'eplb: as many copies as devices at most' 0 twice $S
+is 'eplb --as-is: as it has them' 1 twice -q --as-is $S
+fails 0 'and says so' "place-init --as-is $S --strategy eplb --count l -o a c" 'layer 0: 1 copy shares a device with another of the same expert, as of expert [0-9] on device [01]$'
 # the standard trace
 trace-gen --model reference --batches 50 --mesh-rows 16 --experts 256 -k 8 -s 7 -o std
 printf '{"rows": 16, "cols": 8, "experts": 256, "num_shared_experts": 1, "slots": 384, "capacity_factor": 2.0, "layer": 0}' >s.jsonc

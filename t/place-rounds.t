@@ -45,6 +45,52 @@ for how in '' '--kind local'; do
 done >targets
 is '--target ends it as soon as it is reached' '' cat targets
 
+# Within a round, of 16384 changes; and before the first where stage one has reached it.
+$pa -l 0 --keep-copies --iters 3000 -o best
+target=$(echo "$(cost start t) $(cost best t)" | awk '{ print ($1 + $2) / 2 }')
+$pa -l 0 --keep-copies --iters 400000 --target "$target" --checkpoint ck -o best
+is 'a target ends it within a round' yes sh -c "trace-heads ck | sed -n 's/.* state=now .* done=\([0-9]*\) .*/\1/p' | awk '{ print (\$1 > 0 && \$1 < 16384) ? \"yes\" : \$1 }'"
+is 'and is reached' yes sh -c "echo $(cost best t) $target | awk '{ print (\$1 <= \$2) ? \"yes\" : \$0 }'"
+$pa -l 0 --iters 1 --trace-cost c -o first
+trace-show c | grep -v '^@' >rows
+is 'the curve: start, copies by load, stage one; the result' '0 0 0 1 yes' \
+	awk '{ n[NR] = $3; now[NR] = $4 } END { print n[1], n[2], n[3], n[NR], (now[1] > now[2] && now[2] + 1e-9 > now[3] ? "yes" : "no") }' rows
+is 'as it is written' "$(cost first t)" awk 'END { printf "%.4f", $5 }' rows
+$pa -l 0 --iters 400000 --target "$(awk 'NR == 3 { print $4 + 1e-6 }' OFMT=%.9f rows)" --trace-cost c --checkpoint ck -o best
+is 'a target that stage one reaches: no change' 0 sh -c "trace-show c | awk '!/^@/ { n = \$3 } END { print n }'"
+is 'and it is stored' 1 sh -c "trace-heads ck | grep -c state=best"
+
+# Where a change is a full evaluation the clock is looked at before each, and so is a signal.
+$pa -l 0 --routing nearest --keep-copies --time 1e-9 --checkpoint ck -o best 2>said
+is 'no time, no draws' 0 sh -c "trace-heads ck | sed -n 's/.* state=now .* draws=\([0-9]*\) .*/\1/p'"
+is 'and it says why they are few' 'place-anneal: layer 0: each change is a full evaluation: about a thousand times slower than others, see CAVEATS' cat said
+$pa -q -l 0 --routing nearest --keep-copies --iters 1 --checkpoint ck -o best
+is 'few draws tell the temperatures' yes sh -c "trace-heads ck | sed -n 's/.* state=now .* draws=\([0-9]*\) .*/\1/p' | awk '{ print (\$1 <= 125) ? \"yes\" : \$1 }'"
+trace-gen --model reference --batches 50 --rows 512 --mesh-rows 4 --experts 32 -k 4 -o long
+: >said
+place-anneal -c s.jsonc -l 0 -p start --trace long --routing nearest --keep-copies --iters 100000 --progress --checkpoint ck -o best 2>said &
+pid=$!
+n=0
+while [ ! -s said ] && [ $n -lt 600 ]; do sleep 0.05 && n=$((n + 1)); done
+kill -TERM $pid
+wait $pid
+is 'a signal ends it within a round' yes sh -c "trace-heads ck | sed -n 's/.* state=now .* done=\([0-9]*\) .*/\1/p' | awk '{ print (\$1 < 16384) ? \"yes\" : \$1 }'"
+for how in '' '--temper 2'; do
+	how="-q -l 0 --routing nearest --keep-copies --iters 5000 $how"
+	$pa $how -o whole
+	: >said
+	$pa ${how#-q} --progress --checkpoint ck -o best 2>said &
+	pid=$!
+	while [ ! -s said ] && kill -0 $pid 2>/dev/null; do sleep 0.02; done
+	kill -TERM $pid
+	wait $pid
+	same "$how: gone on with from there" "$pa $how --resume ck" 'cat whole'
+done 2>/dev/null
+is 'progress: a line at first where stderr is no terminal' 1 sh -c "sed 1q said | grep -c '^place-anneal: best [0-9.]* now [0-9.]* us, 0 changes/s, '"
+is 'none with -q' 0 sh -c "$pa -q -l 0 --iters 9 --progress -o best 2>&1 | wc -c"
+fails 2 'no time at all' "$pa --time 0" '--time is above 0'
+ok 'but some changes' $pa -l 0 --time 0 --iters 9 -o best
+
 # The start has no expert twice on a device; nor has a result.
 for how in '--keep-copies' '--kind local' '--kind anneal' '--temper 3'; do
 	# shellcheck disable=SC2086
@@ -65,6 +111,15 @@ for how in '--restarts 2' '--temper 3'; do
 	same "$how, stored and gone on with" "$pa $how --iters 250000 --resume ck" "$pa $how --iters 250000"
 done
 ok 'a stored search is a trace' trace-check ck
+$pa --iters 3000 --checkpoint two -o whole
+same 'gone on with once a layer has ended' "$pa --iters 3000 --resume two" 'cat whole'
+$pa --iters 3000 --resume two --checkpoint again -o /dev/null
+same 'and stored again' "$pa --iters 3000 --resume again" 'cat whole'
+another='of another trace, model, rule, origin, objective or number of slots'
+fails 2 'of another trace' "place-anneal -c s.jsonc -p start --trace u --iters 3000 --resume two" "layer 0: .*$another"
+for how in '--routing round-robin' '--objective p95' '--factor 3' '--origin random' '--slots 64' '--cost simple'; do
+	fails 2 "$how" "$pa $how --iters 3000 --resume two" "$another"
+done
 fails 2 'of another seed' "$pa --temper 3 -s 2 --iters 9 --resume ck" 'another seed'
 fails 2 'of other chains' "$pa --iters 9 --resume ck" 'another number of chains'
 fails 2 'no search at all' "$pa --iters 9 --resume start" 'not a search that --checkpoint stored'

@@ -7,7 +7,8 @@
 #include "rng.h"
 #include "searchstate.h"
 
-enum { STRIDE = 64 }; /* changes between two looks at the clock */
+enum { STRIDE = 64 };     /* changes between two looks at the clock, where they are fast */
+enum { FULL_RISES = 10 }; /* of calibration, where a change is a full evaluation */
 
 static uint32_t
 below(struct walk *w, uint32_t n)
@@ -54,15 +55,32 @@ draw_soft(struct search *s, struct walk *w)
 	return search_may_swap(s, a, b) ? search_try_soft(s, a, b, 0) : INFINITY;
 }
 
-/* The mean rise of a hundred sampled changes that are worse. */
-static double
-calibrate(struct search *s, struct walk *w)
+/* Is that schedule at its end?  share: how far it is, of 1.  Walks that are fast end with the round,
+ * where they can be stored and gone on with. */
+static int
+over(const struct walk *w, const struct schedule *c, double *share)
 {
-	double sum = 0, now = walk_energy(w);
-	int n = 0;
+	double gone = c->seconds > 0 ? (search_now() - c->begun) / c->seconds : 0;
 
-	for (int i = 0; i < (w->soft ? 2000 : 400) && n < 100; i++) {
-		double rise = (w->soft ? draw_soft : draw_exact)(s, w) - now;
+	*share = c->iters ? (double)w->done / (double)MAX(c->iters - 1, (uint64_t)1) : 0;
+	*share = MIN(MAX(*share, gone), 1);
+	return gone >= 1 || (c->target > 0 && w->least <= c->target) ||
+	       (!w->s->fast && c->end && *c->end);
+}
+
+/* The mean rise of a hundred sampled changes that are worse; of some where they take long. */
+static double
+calibrate(struct search *s, struct walk *w, const struct schedule *c)
+{
+	double sum = 0, now = walk_energy(w), share;
+	int n = 0, want = s->fast ? 100 : FULL_RISES;
+
+	for (int i = 0; i < (w->soft ? 2000 : 4 * want) && n < want; i++) {
+		double rise;
+
+		if (!s->fast && over(w, c, &share))
+			break;
+		rise = (w->soft ? draw_soft : draw_exact)(s, w) - now;
 
 		if (rise > 0 && rise < 1e9) {
 			sum += rise;
@@ -81,7 +99,7 @@ walk_energy(const struct walk *w)
 }
 
 int
-walk_begin(struct walk *w, struct search *s)
+walk_begin(struct walk *w, struct search *s, const struct schedule *c)
 {
 	int r;
 
@@ -93,7 +111,7 @@ walk_begin(struct walk *w, struct search *s)
 	if (!w->best.n && (r = place_copy(&w->best, &s->p)) < 0)
 		return r;
 	if (w->t0 < 0 && !w->local) {
-		w->t0 = 0.35 * calibrate(s, w);
+		w->t0 = 0.35 * calibrate(s, w, c);
 		w->t1 = w->t1 < 0 ? w->t0 / 100 : w->t1;
 	}
 	return 0;
@@ -115,34 +133,21 @@ keep(struct walk *w)
 	return place_copy(&w->best, p);
 }
 
-static double
-temperature(const struct walk *w, const struct schedule *c, int *over)
-{
-	double share = c->iters ? (double)w->done / (double)MAX(c->iters - 1, (uint64_t)1) : 0;
-
-	if (c->seconds > 0) {
-		double gone = (search_now() - c->begun) / c->seconds;
-
-		*over = gone >= 1;
-		share = MAX(share, gone);
-	}
-	return c->t0 > 0 ? c->t0 * num_pow(c->t1 / c->t0, MIN(share, 1)) : 0;
-}
-
 int
 walk_go(struct walk *w, const struct schedule *c, uint64_t n)
 {
 	struct search *s = w->s;
 	double t = 0;
-	int over = 0, r;
+	int r;
 
 	for (uint64_t i = 0; i < n && (!c->iters || w->done < c->iters); i++, w->done++) {
-		double cost, now;
+		double cost, now, share;
 
-		if (i % STRIDE == 0)
-			t = temperature(w, c, &over);
-		if (over)
-			break;
+		if (!s->fast || i % STRIDE == 0) {
+			if (over(w, c, &share))
+				return 1;
+			t = c->t0 > 0 ? c->t0 * num_pow(c->t1 / c->t0, share) : 0;
+		}
 		cost = (w->soft ? draw_soft : draw_exact)(s, w);
 		now = walk_energy(w);
 		if (cost == INFINITY)
@@ -159,7 +164,7 @@ walk_go(struct walk *w, const struct schedule *c, uint64_t n)
 		if ((r = keep(w)) < 0)
 			return r;
 	}
-	return over;
+	return 0;
 }
 
 int

@@ -59,10 +59,25 @@ pack(struct item *item, uint32_t n, uint32_t packs, uint32_t *where, uint32_t *r
 	return 0;
 }
 
+/* The expert whose copies have most to do: of those with less than most copies, where some has. */
+static uint32_t
+heaviest(const uint64_t *count, const uint32_t *log, uint32_t n, const uint32_t *copies,
+	 uint32_t most)
+{
+	uint32_t best = n;
+
+	for (uint32_t e = 0; e < n; e++)
+		if (copies[e] < most &&
+		    (best == n ||
+		     replicate_heavier(count[log[e]], copies[e], count[log[best]], copies[best])))
+			best = e;
+	return best < n ? best : heaviest(count, log, n, copies, UINT32_MAX);
+}
+
 /* Slots of one node: experts log [n] on `devices` devices of `per` slots. */
 static int
 node(const uint64_t *count, const uint32_t *log, uint32_t n, uint32_t slots, uint32_t devices,
-     uint32_t per, uint16_t *expert)
+     uint32_t per, int bound, uint16_t *expert)
 {
 	uint32_t *copies = malloc((n + 1) * sizeof *copies);
 	uint32_t *of = malloc((slots + 1) * sizeof *of),
@@ -79,11 +94,7 @@ node(const uint64_t *count, const uint32_t *log, uint32_t n, uint32_t slots, uin
 		if (i < n) {
 			copies[i] = 1;
 		} else {
-			best = 0;
-			for (uint32_t e = 1; e < n; e++)
-				if (replicate_heavier(count[log[e]], copies[e], count[log[best]],
-						      copies[best]))
-					best = e;
+			best = heaviest(count, log, n, copies, bound ? devices : UINT32_MAX);
 			copies[best]++;
 		}
 		of[i] = best;
@@ -104,7 +115,7 @@ out:
 
 int
 eplb_plan(const uint64_t *count, uint32_t experts, uint32_t slots, uint32_t groups, uint32_t nodes,
-	  uint32_t devices, uint16_t *expert)
+	  uint32_t devices, int bound, uint16_t *expert)
 {
 	struct item *item;
 	uint32_t *where, *rank, *log, size, per = (slots + devices - 1) / devices;
@@ -135,7 +146,7 @@ eplb_plan(const uint64_t *count, uint32_t experts, uint32_t slots, uint32_t grou
 			log[(where[g] * (groups / nodes) + rank[g]) * size + i] = g * size + i;
 	for (uint32_t k = 0; k < nodes && !r; k++)
 		r = node(count, log + k * (experts / nodes), experts / nodes, slots / nodes,
-			 devices / nodes, per, expert + k * (devices / nodes) * per);
+			 devices / nodes, per, bound, expert + k * (devices / nodes) * per);
 out:
 	free(item);
 	free(where);
@@ -145,7 +156,7 @@ out:
 }
 
 int
-eplb_place(struct place *p, const uint64_t *count, uint32_t groups, uint32_t nodes)
+eplb_place(struct place *p, const uint64_t *count, uint32_t groups, uint32_t nodes, int bound)
 {
 	uint32_t devices = p->rows * p->cols, slots = p->n;
 	uint32_t room = (slots + devices - 1) / devices * devices;
@@ -154,7 +165,7 @@ eplb_place(struct place *p, const uint64_t *count, uint32_t groups, uint32_t nod
 	int r = TR_ENOMEM;
 
 	if (expert &&
-	    (r = eplb_plan(count, p->experts, slots, groups, nodes, devices, expert)) == 0)
+	    (r = eplb_plan(count, p->experts, slots, groups, nodes, devices, bound, expert)) == 0)
 		r = place_slots(&q, p->rows, p->cols, p->experts, expert, room);
 	if (!r) {
 		place_free(p);

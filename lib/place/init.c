@@ -362,15 +362,6 @@ at_random(struct work *w)
 
 /* ---- doubles ---- */
 
-static int
-holds(const struct place *p, uint32_t e, uint32_t dev)
-{
-	for (uint32_t k = p->first[e]; k < p->first[e + 1]; k++)
-		if (p->dev[k] == dev)
-			return 1;
-	return 0;
-}
-
 static double
 share(const struct place *p, const uint64_t *count, uint32_t i)
 {
@@ -386,7 +377,7 @@ part(struct place *p, const uint64_t *count, uint32_t per_device, uint32_t *used
 	double least = INFINITY;
 
 	for (uint32_t d = 0; d < p->rows * p->cols; d++)
-		if (used[d] < per_device && !holds(p, e, d)) {
+		if (used[d] < per_device && !place_holds(p, e, d)) {
 			used[a]--;
 			used[d]++;
 			p->dev[i] = (uint16_t)d;
@@ -396,7 +387,8 @@ part(struct place *p, const uint64_t *count, uint32_t per_device, uint32_t *used
 	for (uint32_t j = 0; j < p->n; j++) {
 		double x = fabs(share(p, count, i) - share(p, count, j));
 
-		if (x < least && !holds(p, e, p->dev[j]) && !holds(p, p->expert[j], a)) {
+		if (x < least && !place_holds(p, e, p->dev[j]) &&
+		    !place_holds(p, p->expert[j], a)) {
 			least = x;
 			best = j;
 		}
@@ -443,7 +435,7 @@ init_place(struct place *p, const uint64_t *count, const uint64_t *coact, const 
 	if ((uint64_t)o->per_device * ndev < p->n)
 		return TR_EVALUE;
 	if (o->strategy == INIT_EPLB)
-		return eplb_place(p, count, o->groups, o->nodes);
+		return eplb_place(p, count, o->groups, o->nodes, o->apart);
 	if (o->strategy == INIT_EVEN)
 		return even_place(p, count, o->per_device, o->tries, o->seed);
 	w.axis = o->strategy == INIT_HOT ? o->hot_axis : o->axis;

@@ -14,6 +14,7 @@ struct init_opts {
 	uint32_t per_device;    /* copies that a device takes */
 	uint64_t seed;          /* random */
 	uint32_t groups, nodes; /* eplb; 0 as 1 */
+	int apart;              /* eplb: no more copies of an expert than devices */
 	uint64_t tries;         /* even: random changes */
 };
 

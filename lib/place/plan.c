@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crc32c.h"
 #include "init.h"
 #include "plan.h"
 #include "pool.h"
@@ -55,14 +56,16 @@ step(struct shared *sh, uint32_t i, struct walk *w, uint64_t iters)
 			     .t1 = w->t1,
 			     .iters = iters,
 			     .begun = sh->begun,
-			     .seconds = plan->seconds};
+			     .seconds = plan->seconds,
+			     .target = plan->target,
+			     .end = plan->end};
 	struct search *s =
 		search_new(&c->p, sh->wide, plan->model, plan->objective, plan->per_device);
 	int r = s ? 0 : TR_ENOMEM, stop = 0;
 	double last = -1;
 
 	w->seed = plan->seed;
-	if (!r && (r = walk_begin(w, s)) == 0) {
+	if (!r && (r = walk_begin(w, s, &x)) == 0) {
 		while (w->done < iters && !stop && !r) {
 			double now = search_now() - sh->begun;
 
@@ -70,10 +73,10 @@ step(struct shared *sh, uint32_t i, struct walk *w, uint64_t iters)
 				last = now;
 				stop = tell(&told, now, w->done, search_cost(s), w->least);
 			}
-			stop |= plan->seconds > 0 && now >= plan->seconds;
 			if (!stop)
 				r = walk_go(w, &x, iters <= 50 * STEP ? MAX(iters / 50, 1) : STEP);
-			r = MIN(r, 0); /* that time is over is seen above */
+			stop |= r > 0;
+			r = MIN(r, 0);
 		}
 		tell(&told, search_now() - sh->begun, w->done, w->least, w->least);
 		c->cost = w->least;
@@ -101,7 +104,8 @@ random_placements(struct shared *sh, uint32_t i)
 
 		o.seed = plan->seed * 1000003 + i * plan->config->iters + n;
 		r = init_place(&p, sh->t->count, NULL, &o);
-		if (r || (r = cost_eval(&p, sh->t, plan->model, &result)) < 0)
+		if (r || (r = init_part(&p, sh->t->count, plan->per_device)) < 0 ||
+		    (r = cost_eval(&p, sh->t, plan->model, &result)) < 0)
 			break;
 		cost = cost_objective(&result, plan->objective);
 		cost_free(&result);
@@ -161,6 +165,32 @@ plan_cost(const struct plan *plan, const struct place *p, const struct tokens *t
 	return x;
 }
 
+uint32_t
+plan_sum(const struct plan *plan, const struct place *p, const struct tokens *t)
+{
+	const struct cost_model *m = plan->model;
+	const uint64_t number[] = {p->rows,         p->cols,         p->experts, plan->per_device,
+				   m->kind,         m->routing,      m->origin,  m->seed,
+				   m->block_tokens, plan->objective, t->nbatch,  t->ntoken,
+				   t->npick};
+	const double real[] = {m->factor, m->block};
+	uint32_t sum = crc32c(0, number, sizeof number);
+
+	sum = crc32c(sum, real, sizeof real);
+	sum = crc32c(sum, m->dispatch, sizeof m->dispatch);
+	sum = crc32c(sum, m->combine, sizeof m->combine);
+	sum = crc32c(sum, m->simple, sizeof m->simple);
+	if (m->distance)
+		sum = crc32c(sum, m->distance,
+			     (size_t)p->rows * p->rows * p->cols * sizeof *m->distance);
+	if (t->order)
+		sum = crc32c(sum, t->order, t->ntoken * t->routed * sizeof *t->order);
+	sum = crc32c(sum, t->batch, (t->nbatch + 1) * sizeof *t->batch);
+	sum = crc32c(sum, t->first, (t->ntoken + 1) * sizeof *t->first);
+	sum = crc32c(sum, t->pick, t->npick * sizeof *t->pick);
+	return crc32c(sum, t->origin, t->ntoken * sizeof *t->origin);
+}
+
 static void
 work(void *arg, size_t i)
 {
@@ -171,20 +201,34 @@ work(void *arg, size_t i)
 		sh->chain[i].r = theirs(sh, (uint32_t)i);
 }
 
+static int
+widens(const struct plan *plan, const struct place *p, const struct tokens *t)
+{
+	size_t k = 0;
+
+	while (k < t->ntoken && t->origin[k] != PLACE_NONE)
+		k++;
+	return k < t->ntoken && plan->model->origin == ORIGIN_AVERAGE &&
+	       plan->objective == COST_MEAN && plan->model->routing <= ROUTE_ROBIN &&
+	       t->ntoken * p->rows <= WIDE;
+}
+
+int
+plan_fast(const struct plan *plan, const struct place *p, const struct tokens *t)
+{
+	struct cost_model m = *plan->model;
+
+	if (widens(plan, p, t))
+		m.origin = ORIGIN_ROBIN; /* each token lives in one row then */
+	return search_can_be_fast(p, t, &m);
+}
+
 int
 plan_widen(const struct plan *plan, const struct place *p, const struct tokens *t,
 	   struct tokens *wide)
 {
-	size_t k = 0;
-
 	memset(wide, 0, sizeof *wide);
-	while (k < t->ntoken && t->origin[k] != PLACE_NONE)
-		k++;
-	if (k == t->ntoken || plan->model->origin != ORIGIN_AVERAGE ||
-	    plan->objective != COST_MEAN || plan->model->routing > ROUTE_ROBIN ||
-	    t->ntoken * p->rows > WIDE)
-		return 0;
-	return tokens_rows(wide, t, p->rows);
+	return widens(plan, p, t) ? tokens_rows(wide, t, p->rows) : 0;
 }
 
 int

@@ -25,15 +25,16 @@ struct plan {
 	const struct cost_model *model;
 	enum cost_objective objective;
 	uint32_t per_device;
-	int ours;                    /* stage one, then annealing of the soft objective */
-	int keep_copies;             /* ours without stage one */
-	const struct config *config; /* else: the kinds of placement.md 8 */
-	double seconds;              /* of all together; 0: iters */
-	uint64_t iters;              /* ours, of each chain; 0: until time ends */
-	double margin;               /* ours: room for tokens not seen (search_margin) */
-	double target;               /* stop at this cost; 0: none */
-	uint32_t maxmoved;           /* ours: copies that may leave home; PLACE_ALL: all */
-	int temper;                  /* ours: chains at fixed temperatures that they exchange */
+	int ours;                         /* stage one, then annealing of the soft objective */
+	int keep_copies;                  /* ours without stage one */
+	const struct config *config;      /* else: the kinds of placement.md 8 */
+	double seconds;                   /* of all together; 0: iters */
+	uint64_t iters;                   /* ours, of each chain; 0: until time ends */
+	double margin;                    /* ours: room for tokens not seen (search_margin) */
+	double target;                    /* stop at this cost; 0: none */
+	const volatile sig_atomic_t *end; /* not 0: stop, with the best so far; NULL: never */
+	uint32_t maxmoved;                /* ours: copies that may leave home; PLACE_ALL: all */
+	int temper; /* ours: chains at fixed temperatures that they exchange */
 	uint64_t seed;
 	uint32_t chains, threads;  /* chains differ in their draws alone: the best is kept */
 	const struct ranks *ranks; /* ours: chain i is that of rank i % size; NULL: one */
@@ -59,6 +60,10 @@ int plan_ours(const struct plan *plan, struct place *p, const struct tokens *t, 
  * whose mean is the same; else wide->nbatch is 0.  0 or TR_ENOMEM. */
 int plan_widen(const struct plan *plan, const struct place *p, const struct tokens *t,
 	       struct tokens *wide);
+/* A checksum of what the objective is made of: mesh, slots, model and tokens. */
+uint32_t plan_sum(const struct plan *plan, const struct place *p, const struct tokens *t);
+/* Is a change evaluated in part there, not in full? */
+int plan_fast(const struct plan *plan, const struct place *p, const struct tokens *t);
 double plan_cost(const struct plan *plan, const struct place *p, const struct tokens *t);
 
 #endif

@@ -6,6 +6,7 @@
  * alone.  After a round a chain hangs on its placement and its counters only.
  */
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,9 +43,11 @@ struct run {
 	void (*work)(struct run *run, struct chain *c);
 	struct schedule schedule; /* of chains that do not temper: t0 and t1 are their own */
 	double t0, t1;            /* of the ladder */
-	uint64_t exchanges;
-	double *mine, *all; /* of ranks_gather */
-	int stop, due;      /* what some process says; due: to store the search */
+	uint64_t round;
+	double *mine, *all;   /* of ranks_gather */
+	int stop, due;        /* what some process says; due: to store the search */
+	int ended;            /* tell has said so before the rounds */
+	pthread_mutex_t lock; /* of plan->tell and ended there */
 };
 
 /* ---- threads ---- */
@@ -72,18 +75,55 @@ all(struct run *run, void (*what)(struct run *run, struct chain *c))
 
 /* ---- a start ---- */
 
-/* q in place of the chain's placement where it costs less. */
-static void
+static uint32_t
+doubles(const struct place *p)
+{
+	char err[PLACE_ERR];
+	uint32_t n;
+
+	return place_check(p, 0, &n, err) < 0 ? UINT32_MAX : n;
+}
+
+/* q in place of the chain's placement where it costs less and holds no more experts twice on a
+ * device; 1 if so. */
+static int
 keep(struct run *run, struct chain *c, struct place *q)
 {
 	double cost = plan_cost(run->plan, q, run->t);
 
-	if (cost < c->cost) {
-		place_free(&c->p);
-		c->p = *q;
-		c->cost = cost;
-		memset(q, 0, sizeof *q);
-	}
+	if (!(cost < c->cost) || doubles(q) > doubles(&c->p))
+		return 0;
+	place_free(&c->p);
+	c->p = *q;
+	c->cost = cost;
+	memset(q, 0, sizeof *q);
+	return 1;
+}
+
+static int
+reached(const struct plan *plan, double cost)
+{
+	return (plan->target > 0 && cost <= plan->target) || (plan->end && *plan->end);
+}
+
+static double
+seconds(const struct run *run)
+{
+	return run->base + search_now() - run->begun;
+}
+
+/* A chain has that cost before its first change. */
+static void
+tell_start(struct run *run, const struct chain *c)
+{
+	const struct plan *plan = run->plan;
+
+	if (!plan->tell)
+		return;
+	pthread_mutex_lock(&run->lock);
+	run->ended |= plan->tell(plan->arg, c->number, seconds(run), 0, c->cost,
+				 MIN(c->cost, run->first));
+	pthread_mutex_unlock(&run->lock);
 }
 
 /* The cheaper of the placement to start from and copies and devices by load, or the placement
@@ -97,18 +137,21 @@ stage_one(struct run *run, struct chain *c)
 
 	if (plan->maxmoved == PLACE_ALL) {
 		if ((r = place_copy(&q, &c->p)) == 0 &&
-		    (r = eplb_place(&q, run->t->count, 1, 1)) == 0 &&
+		    (r = eplb_place(&q, run->t->count, 1, 1, 1)) == 0 &&
 		    (r = init_part(&q, run->t->count, plan->per_device)) == 0)
 			keep(run, c, &q);
 		place_free(&q);
 	}
-	if (r || (r = place_copy(&q, &c->p)) < 0)
+	if (r)
+		return r;
+	tell_start(run, c);
+	if (reached(plan, c->cost) || (r = place_copy(&q, &c->p)) < 0)
 		return r;
 	r = search_blocks(&q, run->t, plan->model, plan->margin, plan->seed + c->number,
 			  BLOCK_ITERS, plan->seconds > 0 ? run->schedule.begun + plan->seconds : 0,
 			  plan->maxmoved);
-	if (!r)
-		keep(run, c, &q);
+	if (!r && keep(run, c, &q))
+		tell_start(run, c);
 	place_free(&q);
 	return r == TR_ELIMIT ? 0 : r; /* without stage one, then */
 }
@@ -130,22 +173,6 @@ stored(const struct plan *plan, uint32_t number)
 		if (plan->from->chain[i].number == number)
 			return &plan->from->chain[i];
 	return NULL;
-}
-
-/* Copies that are where home has none of their expert. */
-static uint32_t
-away(const struct place *home, const struct place *p)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < p->n; i++) {
-		uint32_t e = p->expert[i], k = home->first[e];
-
-		while (k < home->first[e + 1] && home->dev[k] != p->dev[i])
-			k++;
-		n += k == home->first[e + 1];
-	}
-	return n;
 }
 
 static void
@@ -188,15 +215,41 @@ begin(struct run *run, struct chain *c)
 	c->r = search_margin(c->s, plan->margin, plan->seed + c->number);
 	if (!c->r && plan->maxmoved != PLACE_ALL)
 		c->r = search_limit(c->s, run->start, plan->maxmoved);
-	if (c->r == TR_EVALUE || (from && away(run->start, from->best) > plan->maxmoved)) {
+	if (c->r == TR_EVALUE || (from && place_moved(run->start, from->best) > plan->maxmoved)) {
 		c->r = TR_EVALUE; /* it was stored without that limit */
 		return;
 	}
 	if (!c->r)
-		c->r = walk_begin(&c->w, c->s);
+		c->r = walk_begin(&c->w, c->s, &run->schedule);
 }
 
 /* ---- rounds ---- */
+
+static double *
+told_of(struct run *run, uint32_t chain)
+{
+	uint32_t size = (uint32_t)run->plan->ranks->size;
+	uint32_t per = (run->plan->chains + size - 1) / size;
+
+	return run->all + (chain % size) * (per * WORDS + 1) + chain / size * WORDS;
+}
+
+/* Changes of the chain that has done least: a signal ends some within a round. */
+static uint64_t
+least_done(struct run *run)
+{
+	double done = told_of(run, 0)[2];
+
+	for (uint32_t i = 1; i < run->plan->chains; i++)
+		done = MIN(done, told_of(run, i)[2]);
+	return (uint64_t)done;
+}
+
+static uint64_t
+round_changes(const struct run *run)
+{
+	return run->plan->temper ? TEMPER_ROUND : ROUND;
+}
 
 static double
 rung(const struct run *run, uint32_t i)
@@ -211,10 +264,11 @@ walk(struct run *run, struct chain *c)
 {
 	const struct plan *plan = run->plan;
 	struct schedule x = run->schedule;
+	uint64_t end = (run->round + 1) * round_changes(run);
 
 	x.t0 = plan->temper ? rung(run, c->rung) : c->w.t0;
 	x.t1 = plan->temper ? x.t0 : c->w.t1;
-	c->r = walk_go(&c->w, &x, plan->temper ? TEMPER_ROUND : ROUND);
+	c->r = walk_go(&c->w, &x, end - MIN(end, c->w.done));
 	if (c->r >= 0) {
 		int r = walk_settle(&c->w);
 
@@ -222,18 +276,21 @@ walk(struct run *run, struct chain *c)
 	}
 }
 
+/* How the chains stand; is it to end? */
 static int
 told(struct run *run)
 {
 	const struct plan *plan = run->plan;
-	double now = run->base + search_now() - run->begun;
-	int stop = 0;
+	double now = seconds(run);
+	int stop = run->ended || (plan->seconds > 0 && now >= plan->seconds);
 
+	for (uint32_t i = 0; i < run->nchain; i++)
+		stop |= reached(plan, run->chain[i].w.least);
 	for (uint32_t i = 0; i < run->nchain; i++) {
 		struct chain *c = &run->chain[i];
 
-		stop |= plan->target > 0 && c->w.least <= plan->target;
-		if (!plan->tell || (now - c->told < 0.05 && c->told > 0))
+		if (!plan->tell || (now - c->told < 0.05 && c->told > 0 && !stop &&
+				    (!plan->iters || c->w.done < plan->iters)))
 			continue;
 		c->told = now;
 		stop |= plan->tell(plan->arg, c->number, now, c->w.done, search_cost(c->s),
@@ -245,8 +302,7 @@ told(struct run *run)
 static int
 save(struct run *run)
 {
-	struct plan_state state = {.seconds = run->base + search_now() - run->begun,
-				   .n = run->nchain};
+	struct plan_state state = {.seconds = seconds(run), .n = run->nchain};
 	int r;
 
 	if (!(state.chain = calloc(run->nchain + 1, sizeof *state.chain)))
@@ -290,16 +346,8 @@ gather(struct run *run, int stop, int due)
 		run->stop |= says & 1;
 		run->due |= says >> 1;
 	}
+	run->stop |= run->plan->iters && least_done(run) >= run->plan->iters;
 	return 0;
-}
-
-static double *
-told_of(struct run *run, uint32_t chain)
-{
-	uint32_t size = (uint32_t)run->plan->ranks->size;
-	uint32_t per = (run->plan->chains + size - 1) / size;
-
-	return run->all + (chain % size) * (per * WORDS + 1) + chain / size * WORDS;
 }
 
 /* Neighbours on the ladder, of even rungs and of odd ones by turns.  Every process
@@ -317,12 +365,12 @@ exchange(struct run *run)
 	for (uint32_t i = 0; i < plan->chains; i++)
 		if (at[i] == PLAN_CHAINS)
 			return TR_EVALUE; /* stored in different rounds */
-	for (uint32_t k = run->exchanges % 2; k + 1 < plan->chains; k += 2) {
+	for (uint32_t k = run->round % 2; k + 1 < plan->chains; k += 2) {
 		double hot = told_of(run, at[k])[0], cold = told_of(run, at[k + 1])[0];
 		double x = (1 / rung(run, k + 1) - 1 / rung(run, k)) * (cold - hot);
 
 		if (x < 0 &&
-		    rng_f64(plan->seed, UINT64_C(0x6578) << 48 | k, run->exchanges) >= num_exp(x))
+		    rng_f64(plan->seed, UINT64_C(0x6578) << 48 | k, run->round) >= num_exp(x))
 			continue;
 		for (uint32_t i = 0; i < run->nchain; i++) {
 			struct chain *c = &run->chain[i];
@@ -333,7 +381,6 @@ exchange(struct run *run)
 				c->rung = k;
 		}
 	}
-	run->exchanges++;
 	return 0;
 }
 
@@ -342,7 +389,6 @@ rounds(struct run *run)
 {
 	const struct plan *plan = run->plan;
 	double saved = search_now();
-	uint64_t done = 0;
 	int r = 0;
 
 	run->t0 = run->chain[0].w.t0;
@@ -351,27 +397,21 @@ rounds(struct run *run)
 	    (r = ranks_spread(plan->ranks, &run->t0, sizeof run->t0, 0)) < 0 ||
 	    (r = ranks_spread(plan->ranks, &run->t1, sizeof run->t1, 0)) < 0)
 		return r;
-	run->exchanges = run->chain[0].w.done / TEMPER_ROUND;
-	while (!run->stop) {
-		int stop;
-
-		if ((r = all(run, walk)) < 0)
-			return r;
-		stop = told(run) ||
-		       (plan->seconds > 0 && search_now() - run->schedule.begun >= plan->seconds);
-		done = run->chain[0].w.done;
-		stop |= plan->iters && done >= plan->iters;
-		if ((r = gather(run, stop, search_now() - saved >= plan->every)) < 0)
-			return r;
-		if (plan->temper && (r = exchange(run)) < 0)
-			return r;
+	for (;;) {
 		if (plan->save && (run->stop || run->due)) {
 			saved = search_now();
 			if ((r = save(run)) < 0)
 				return r;
 		}
+		if (run->stop)
+			return 0;
+		run->round = least_done(run) / round_changes(run);
+		if ((r = all(run, walk)) < 0 ||
+		    (r = gather(run, told(run), search_now() - saved >= plan->every)) < 0 ||
+		    (plan->temper && least_done(run) >= (run->round + 1) * TEMPER_ROUND &&
+		     (r = exchange(run)) < 0))
+			return r;
 	}
-	return 0;
 }
 
 /* The best of all processes, told to all. */
@@ -412,7 +452,11 @@ best(struct run *run, struct place *p, double *cost)
 int
 plan_ours(const struct plan *plan, struct place *p, const struct tokens *t, double *cost)
 {
-	struct run run = {.plan = plan, .start = p, .t = t, .begun = search_now()};
+	struct run run = {.plan = plan,
+			  .start = p,
+			  .t = t,
+			  .begun = search_now(),
+			  .lock = PTHREAD_MUTEX_INITIALIZER};
 	uint32_t size = (uint32_t)plan->ranks->size, rank = (uint32_t)plan->ranks->rank;
 	uint32_t per = (plan->chains + size - 1) / size;
 	struct tokens wide = {0};
@@ -422,8 +466,11 @@ plan_ours(const struct plan *plan, struct place *p, const struct tokens *t, doub
 		return 0;
 	run.first = *cost;
 	run.base = plan->from ? plan->from->seconds : 0;
-	run.schedule = (struct schedule){
-		.iters = plan->iters, .begun = run.begun - run.base, .seconds = plan->seconds};
+	run.schedule = (struct schedule){.iters = plan->iters,
+					 .begun = run.begun - run.base,
+					 .seconds = plan->seconds,
+					 .target = plan->target,
+					 .end = plan->end};
 	run.chain = calloc(per + 1, sizeof *run.chain);
 	run.mine = calloc(per * WORDS + 1, sizeof *run.mine);
 	run.all = calloc(size * (per * WORDS + 1), sizeof *run.all);
@@ -443,12 +490,14 @@ plan_ours(const struct plan *plan, struct place *p, const struct tokens *t, doub
 		run.one = c.p;
 	}
 	r = r ? r : all(&run, begin);
-	if (!r && !run.chain[0].s && run.chain[0].cost < *cost) {
-		place_free(p);
-		*p = run.chain[0].p;
-		*cost = run.chain[0].cost;
-		memset(&run.chain[0].p, 0, sizeof *p);
-	} else if (!r && run.chain[0].s && (r = rounds(&run)) == 0) {
+	if (!r && run.nchain && !run.chain[0].s) { /* over() */
+		if (run.chain[0].cost < *cost) {
+			place_free(p);
+			*p = run.chain[0].p;
+			*cost = run.chain[0].cost;
+			memset(&run.chain[0].p, 0, sizeof *p);
+		}
+	} else if (!r && (r = rounds(&run)) == 0) {
 		r = best(&run, p, cost);
 	}
 	for (uint32_t i = 0; run.chain && i < run.nchain; i++) {

@@ -141,8 +141,8 @@ latency(const struct search *s, double dispatch, double combine, uint32_t blocks
 
 /* ---- opening ---- */
 
-static int
-may_be_fast(const struct place *p, const struct tokens *t, const struct cost_model *m)
+int
+search_can_be_fast(const struct place *p, const struct tokens *t, const struct cost_model *m)
 {
 	if (p->cols > 8 || p->rows > 31 || t->repeats || m->distance || m->kind != COST_LINEAR ||
 	    (m->routing != ROUTE_BALANCED && m->routing != ROUTE_ROBIN))
@@ -305,7 +305,7 @@ search_new(const struct place *p, const struct tokens *t, const struct cost_mode
 	s->objective = o;
 	s->ndev = p->rows * p->cols;
 	s->per_device = per_device;
-	s->fast = (uint32_t)may_be_fast(p, t, m);
+	s->fast = (uint32_t)search_can_be_fast(p, t, m);
 	s->used = calloc(s->ndev + 1, sizeof *s->used);
 	s->latency = calloc(t->nbatch + 1, sizeof *s->latency);
 	s->newlat = calloc(t->nbatch + 1, sizeof *s->newlat);
@@ -440,11 +440,8 @@ search_may_hand(const struct search *s, uint32_t a, uint32_t expert)
 {
 	uint32_t e = s->p.expert[a], dev = s->p.dev[a];
 
-	if (e == expert || s->p.first[e + 1] - s->p.first[e] < 2)
+	if (e == expert || s->p.first[e + 1] - s->p.first[e] < 2 || place_holds(&s->p, expert, dev))
 		return 0;
-	for (uint32_t k = s->p.first[expert]; k < s->p.first[expert + 1]; k++)
-		if (s->p.dev[k] == dev)
-			return 0;
 	return !s->home ||
 	       s->moved - search_away(s, e, dev) + search_away(s, expert, dev) <= s->maxmoved;
 }

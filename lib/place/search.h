@@ -6,6 +6,8 @@
 #ifndef PLACESEARCH_H
 #define PLACESEARCH_H
 
+#include <signal.h>
+
 #include "cost.h"
 
 struct search;
@@ -18,6 +20,8 @@ enum { SEARCH_DRAWN = 400 };
 struct search *search_new(const struct place *p, const struct tokens *t, const struct cost_model *m,
 			  enum cost_objective o, uint32_t per_device);
 void search_free(struct search *s);
+/* Would it be fast there? */
+int search_can_be_fast(const struct place *p, const struct tokens *t, const struct cost_model *m);
 
 /* The objective now, and what it would be were instances a and b to change
  * devices, or (search_try_move) a to go to a device with a free slot. */
@@ -65,15 +69,18 @@ struct walk {
 
 struct schedule {
 	double t0, t1;
-	uint64_t iters;        /* of the walk in all; 0: until time ends */
-	double begun, seconds; /* by search_now; 0: until iters are done */
+	uint64_t iters;                   /* of the walk in all; 0: until time ends */
+	double begun, seconds;            /* by search_now; 0: until iters are done */
+	double target;                    /* stop at this cost; 0: none */
+	const volatile sig_atomic_t *end; /* not 0: stop, where changes are slow; NULL: never */
 };
 
 /* us of the soft maximum that suit a model: a sixth of its largest step. */
 double search_tau(const struct cost_model *m);
-double search_now(void);                          /* seconds */
-int walk_begin(struct walk *w, struct search *s); /* 0 or TR_ENOMEM */
-/* Try n changes at the temperatures of the schedule: 0; 1, time is over; or TR_ENOMEM. */
+double search_now(void); /* seconds */
+/* Calibrates no longer than the schedule has time.  0 or TR_ENOMEM. */
+int walk_begin(struct walk *w, struct search *s, const struct schedule *c);
+/* Try n changes at the temperatures of the schedule: 0; 1, time is over or the target reached; or TR_ENOMEM. */
 int walk_go(struct walk *w, const struct schedule *c, uint64_t n);
 /* What is walked on: the soft objective or the cost. */
 double walk_energy(const struct walk *w);

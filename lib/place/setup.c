@@ -486,6 +486,29 @@ setup_check(const struct setup_place *p, uint32_t per_device)
 		die("layer %llu: %s", (unsigned long long)p->layer, err);
 }
 
+void
+setup_doubles(const struct setup_place *p, const struct tool *t, const char *why)
+{
+	const struct place *q = &p->place;
+	char err[PLACE_ERR];
+	uint32_t doubles, i = 0, k = 0;
+
+	if (place_check(q, 0, &doubles, err) < 0)
+		die("layer %llu: %s", (unsigned long long)p->layer, err);
+	if (!doubles || t->quiet)
+		return;
+	for (i = 0; i < q->n; i++) { /* the first */
+		for (k = q->first[q->expert[i]]; k < i && q->dev[k] != q->dev[i];)
+			k++;
+		if (k < i)
+			break;
+	}
+	warn("layer %llu: %u cop%s a device with another of the same expert, as of expert %u on "
+	     "device %u%s",
+	     (unsigned long long)p->layer, doubles, doubles == 1 ? "y shares" : "ies share",
+	     q->expert[i], q->dev[i], why);
+}
+
 struct tokens *
 setup_tokens(const struct setup *s, struct setup_layer *layer, size_t n,
 	     const struct setup_place *p)

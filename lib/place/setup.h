@@ -133,6 +133,9 @@ size_t setup_places(struct setup *s, struct tool *t, const char *file, struct se
 void setup_as_placed(struct setup *s, const struct setup_place *p, size_t n);
 /* Dies where a copy is on no device, or a device has more than per_device (0: any number). */
 void setup_check(const struct setup_place *p, uint32_t per_device);
+/* Warn where copies share a device with another of their expert, unless t is quiet; why: after
+ * that, or "". */
+void setup_doubles(const struct setup_place *p, const struct tool *t, const char *why);
 /* The tokens, or counts, of the placement's layer; dies where there are none, or of other
  * experts. */
 struct tokens *setup_tokens(const struct setup *s, struct setup_layer *layer, size_t n,

@@ -28,11 +28,12 @@ get_f64(const struct tr_frame *f, const char *key)
 }
 
 void
-state_frame(const struct plan *plan, const struct plan_state *s, const struct plan_chain *c,
-	    int best, uint64_t layer, int finished, struct tr_frame *f)
+state_frame(const struct plan *plan, const struct state *of, const struct plan_state *s,
+	    const struct plan_chain *c, int best, struct tr_frame *f)
 {
-	place_frame(best ? c->best : c->now, layer, f);
-	tr_set(f, "state", finished ? "done" : best ? "best" : "now");
+	place_frame(best ? c->best : c->now, of->layer, f);
+	tr_set(f, "state", of->finished ? "done" : best ? "best" : "now");
+	tr_setu(f, "sum", of->sum);
 	tr_setu(f, "seed", plan->seed);
 	tr_setu(f, "chains", plan->chains);
 	tr_setu(f, "temper", (uint64_t)plan->temper);
@@ -78,6 +79,7 @@ state_take(struct state *s, const struct plan *plan, struct tr_frame *f)
 	}
 	best = strcmp(state, "now") != 0;
 	s->finished |= !strcmp(state, "done");
+	s->sum = (uint32_t)tr_get(f, "sum", 0);
 	place_free(&s->place[2 * i + (uint32_t)best]);
 	if ((r = place_read(&s->place[2 * i + (uint32_t)best], f, TR_NONE, err)) < 0)
 		return r;

@@ -4,13 +4,15 @@
 #include "store.h"
 
 static void
-put_state(const struct store *o, struct tr_out *out, const struct plan_state *s, uint64_t layer,
-	  int finished)
+put_state(const struct store *o, struct tr_out *out, const struct state *of,
+	  const struct plan_state *s)
 {
 	struct tr_frame f;
 
 	for (uint32_t i = 0; i < s->n * 2; i++) {
-		state_frame(o->plan, s, &s->chain[i / 2], i % 2, layer, finished, &f);
+		if (of->finished && i % 2 == 0)
+			continue; /* has a best alone */
+		state_frame(o->plan, of, s, &s->chain[i / 2], i % 2, &f);
 		if (tr_put(out, &f) < 0)
 			die("%s:", o->file);
 	}
@@ -26,9 +28,9 @@ store_save(void *arg, const struct plan_state *s)
 	if (tr_put(out, &o->head) < 0)
 		die("%s:", o->file);
 	for (size_t i = 0; i < o->n; i++)
-		if (o->at[i].layer != o->layer)
-			put_state(o, out, &o->at[i].s, o->at[i].layer, o->at[i].finished);
-	put_state(o, out, s, o->layer, 0);
+		if (o->at[i].layer != o->now.layer)
+			put_state(o, out, &o->at[i], &o->at[i].s);
+	put_state(o, out, &o->now, s);
 	tool_output_end(o->tool, out);
 	return 0;
 }
@@ -84,31 +86,30 @@ store_read(struct store *o, const char *file)
 
 /* A layer is done: its result alone is stored from now on. */
 static void
-finish(struct store *o, uint64_t layer, const struct place *p, double cost)
+finish(struct store *o, const struct place *p, double cost)
 {
-	struct state *s = state_of(o, layer);
+	struct state *s = state_of(o, o->now.layer), done = o->now;
 	struct plan_chain c = {.now = p, .best = p, .least = cost};
 	struct plan_state one = {.n = 1, .chain = &c};
 	struct tr_frame f;
 
 	if (s) {
 		state_free(s);
-		*s = (struct state){.layer = layer};
+		*s = (struct state){.layer = done.layer};
 	} else {
-		s = add_state(o, layer);
+		s = add_state(o, done.layer);
 	}
-	for (int i = 0; i < 2; i++) {
-		state_frame(o->plan, &one, &c, i, layer, 1, &f);
-		if (state_take(s, o->plan, &f) < 0)
-			die("no memory");
-	}
+	done.finished = 1;
+	state_frame(o->plan, &done, &one, &c, 1, &f);
+	if (state_take(s, o->plan, &f) < 0)
+		die("no memory");
 }
 
 /* The layer's search, as far as it was read; NULL: not stored. */
 static const struct state *
-begun(struct store *o, uint64_t layer, const struct place *p)
+begun(struct store *o, const struct place *p)
 {
-	struct state *s = state_of(o, layer);
+	struct state *s = state_of(o, o->now.layer);
 	char err[PLACE_ERR];
 	uint32_t doubles;
 	int bad = 0;
@@ -120,14 +121,19 @@ begun(struct store *o, uint64_t layer, const struct place *p)
 			k++;
 		bad |= k == s->s.n && i % size == (uint32_t)o->plan->ranks->rank;
 	}
-	for (uint32_t i = 0; s && i < 2 * s->s.n; i++)
+	for (uint32_t i = s ? (uint32_t)s->finished : 0; s && i < 2 * s->s.n;
+	     i += 1 + (uint32_t)s->finished)
 		bad |= !s->place[i].n ||
 		       place_check(&s->place[i], o->plan->per_device, &doubles, err) < 0 ||
 		       s->place[i].experts != p->experts || s->place[i].rows != p->rows ||
 		       s->place[i].cols != p->cols || s->place[i].n != p->n;
 	if (s && (bad || s->s.n == 0))
 		die("layer %llu: the stored search is not of this placement",
-		    (unsigned long long)layer);
+		    (unsigned long long)o->now.layer);
+	if (s && s->sum != o->now.sum)
+		die("layer %llu: the stored search is of another trace, model, rule, origin, "
+		    "objective or number of slots",
+		    (unsigned long long)o->now.layer);
 	return s;
 }
 
@@ -135,10 +141,11 @@ int
 store_run(struct store *o, struct plan *plan, uint64_t layer, struct place *p,
 	  const struct tokens *t, double *cost)
 {
-	const struct state *from = begun(o, layer, p);
+	const struct state *from;
 	int r;
 
-	o->layer = layer;
+	o->now = (struct state){.layer = layer, .sum = plan_sum(plan, p, t)};
+	from = begun(o, p);
 	plan->from = from ? &from->s : NULL;
 	if (from && from->finished) {
 		place_free(p);
@@ -148,6 +155,6 @@ store_run(struct store *o, struct plan *plan, uint64_t layer, struct place *p,
 		r = plan_run(plan, p, t, cost);
 	}
 	if (plan->save && r >= 0)
-		finish(o, layer, p, *cost);
+		finish(o, p, *cost);
 	return r;
 }

@@ -14,7 +14,7 @@ struct store {
 	const char *file;     /* what store_save writes */
 	struct tr_frame head; /* its trace line */
 	const struct plan *plan;
-	uint64_t layer;   /* the one that is searched */
+	struct state now; /* layer and sum of what is searched */
 	struct state *at; /* [n] layers: those read, then those finished */
 	size_t n;
 };

@@ -66,6 +66,9 @@ static struct tool t = {.name = "place-anneal",
 
 static struct costcurve points;
 
+enum { LINE = 10 }; /* seconds between two lines of progress where stderr is no terminal */
+static double shown = -INFINITY;
+
 static volatile sig_atomic_t asked, ended; /* by SIGUSR1; by SIGINT or SIGTERM */
 
 static void
@@ -105,9 +108,14 @@ tell(void *arg, uint32_t chain, double at, uint64_t done, double cost, double be
 		asked = 0;
 		warn("%s", line);
 	}
-	if (t.progress && !t.quiet && tool_tty(2)) {
+	if (!t.progress || t.quiet)
+		return ended;
+	if (tool_tty(2)) {
 		snprintf(line + strlen(line), sizeof line - strlen(line), "   \r");
 		die_progress(line);
+	} else if (search_now() - shown >= LINE) {
+		shown = search_now();
+		warn("%s", line);
 	}
 	return ended;
 }
@@ -122,6 +130,10 @@ run(struct plan *plan, struct setup_place *p, const struct tokens *tokens, struc
 	int r;
 
 	setup_check(p, plan->per_device);
+	if (seconds > 0 && !t.quiet && !plan_fast(plan, &p->place, tokens))
+		warn("layer %llu: each change is a full evaluation: about a thousand times slower "
+		     "than others, see CAVEATS",
+		     (unsigned long long)p->layer);
 	before = plan_cost(plan, &p->place, tokens);
 	r = store_run(&store, plan, p->layer, &p->place, tokens, &cost);
 	if (t.progress && !t.quiet && tool_tty(2))
@@ -140,6 +152,7 @@ run(struct plan *plan, struct setup_place *p, const struct tokens *tokens, struc
 	if (t.verbose)
 		warn("layer %llu, from %.4f us: %.4f us", (unsigned long long)p->layer, before,
 		     cost);
+	setup_doubles(p, &t, "");
 	place_frame(&p->place, p->layer, &f);
 	if (!ranks.rank)
 		tool_put(&t, &f);
@@ -187,6 +200,8 @@ check_kind(void)
 			setup.c.iters = setup.c.local_iters = setup.c.anneal_iters = iters;
 		return;
 	}
+	if (seconds == 0 && !iters && !(target > 0))
+		die("--time is above 0, without --iters or --target");
 	if (temper && restarts != TR_NONE)
 		die("--temper and --restarts both say how many chains");
 	if (n > PLAN_CHAINS)
@@ -254,6 +269,7 @@ main(int argc, char **argv)
 			     .iters = iters,
 			     .margin = margin,
 			     .target = target,
+			     .end = &ended,
 			     .seed = t.seed,
 			     .chains = (uint32_t)setup.c.restarts,
 			     .threads = (uint32_t)t.jobs,

@@ -84,8 +84,9 @@ check(const struct placed *l)
 	if (place_check(&l->place, setup_limit(&setup), &doubles, err) < 0)
 		die("layer %llu: %s", (unsigned long long)l->layer, err);
 	if (doubles && !t.quiet)
-		warn("layer %llu: %u copies share a device with another of their expert",
-		     (unsigned long long)l->layer, doubles);
+		warn("layer %llu: %u cop%s a device with another of the same expert",
+		     (unsigned long long)l->layer, doubles,
+		     doubles == 1 ? "y shares" : "ies share");
 }
 
 /* Do devices not rise along the copies of some expert?  Formats by slot tell copies in that

@@ -36,31 +36,6 @@ static struct tool t = {.name = "place-init",
 			.opts = opts,
 			.flags = TOOL_RESULT | TOOL_FOLD | TOOL_FORCE | TOOL_SEED};
 
-/* Copies of one expert on one device are no use. */
-static void
-tell_doubles(const struct setup_place *p)
-{
-	char err[PLACE_ERR];
-	uint32_t doubles, i = 0, k = 0;
-
-	if (place_check(&p->place, 0, &doubles, err) < 0)
-		die("layer %llu: %s", (unsigned long long)p->layer, err);
-	if (!doubles || t.quiet)
-		return;
-	for (i = 0; i < p->place.n; i++) { /* the first */
-		for (k = p->place.first[p->place.expert[i]]; k < i; k++)
-			if (p->place.dev[k] == p->place.dev[i])
-				break;
-		if (k < i)
-			break;
-	}
-	warn("layer %llu: %u copies share a device with another of their expert, as of expert %u "
-	     "on "
-	     "device %u%s",
-	     (unsigned long long)p->layer, doubles, p->place.expert[i], p->place.dev[i],
-	     as_is ? "" : ": it could not be avoided");
-}
-
 static void
 put(struct setup_place *p, const struct tokens *tokens)
 {
@@ -72,6 +47,7 @@ put(struct setup_place *p, const struct tokens *tokens)
 			      .seed = t.seed,
 			      .groups = (uint32_t)groups,
 			      .nodes = (uint32_t)nodes,
+			      .apart = !as_is,
 			      .tries = tries != TR_NONE   ? tries
 				       : p->place.n <= 64 ? 1000
 							  : 0};
@@ -98,7 +74,7 @@ put(struct setup_place *p, const struct tokens *tokens)
 	}
 	if (!as_is && init_part(&p->place, tokens->count, o.per_device) < 0)
 		die("no memory");
-	tell_doubles(p);
+	setup_doubles(p, &t, as_is ? "" : ": it could not be avoided");
 	place_frame(&p->place, p->layer, &f);
 	tool_put(&t, &f);
 	free(coact);
