@@ -153,6 +153,31 @@ place-anneal $sys -p even --count n10-19 --within 0.0003 -v -o again 2>said
 is 'as even as --within says' '' awk '$7 > 1.00035 * $10 { print $7, $10 }' said
 place-anneal $sys -p even --count n10-19 --max-moves 1 -v -o again 2>said
 is 'no more than may' '' awk '$11 > 1' said
+is 'a goal that is missed is told, in a line a layer' 3 sh -c "place-anneal $sys -p even --count n10-19 --max-moves 1 -o again 2>&1 | grep -c '1 of 80 copies moved.*; the goal of 1.* is missed'"
+is 'and is not where it is met' '' place-anneal $sys -p even --count n10-19 -o again
+# Some experts alone are more than a device should have.
+for e in $(seq 0 63); do echo "$e $((5000 * (e % 7 + 1) * (e % 5 == 0 ? 9 : 1) + e * e))"; done >drawn
+awk '{ s = s (NR > 1 ? "," : "") $2 } END {
+	print "{\"kind\":\"trace\",\"v\":1,\"layers\":1,\"experts\":64,\"topk\":8}"
+	print "{\"kind\":\"count\",\"layer\":0,\"n_tokens\":1000000,\"rows\":64,\"cols\":\"n:u64\",\"n\":[" s "]}"
+	print "{\"kind\":\"end\",\"frames\":1}" }' drawn | jsonl2trace -o hard.count
+hard='--mesh 8x4 --experts 64 --shared 0 --slots 96'
+trace-gen --experts 64 -k 6 --rows 4096 -s 3 | expert-load | place-replicate $hard | place-init -q $hard --strategy random --count hard.count -o hard.place
+for x in 0.05 0.01 0.001 0; do
+	place-anneal $hard -p hard.place --count hard.count --within $x -v -o h$x 2>said
+	awk -v x=$x '{ print ($7 <= (1 + x) * $10 + 2e-5 && $11 >= $16) ? "met" : $0 }' said
+done >goals
+is 'each goal is met from a start that has nothing of it' "$(yes met | head -n 4)" cat goals
+place-anneal --mesh 8x4 --experts 64 --shared 0 --slots 128 -p hard.place --count hard.count -o roomy
+is 'no more copies than were, where slots are free' "$(trace-filter -t hard.place | grep -vc '^#')" sh -c "trace-filter -t roomy | grep -vc '^#'"
+place-anneal $hard -p h0.01 --count hard.count -v -o stays 2>said
+is 'what meets the goal stays' '0 0' sh -c "awk '{ print \$11, \$16 }' said"
+same 'the same each time' "place-anneal $hard -p hard.place --count hard.count | trace-filter -t" 'trace-filter -t h0.01'
+for n in 5 10 20; do place-anneal $hard -p hard.place --count hard.count --within 0.001 --max-moves $n -v -o again 2>>capped; done
+is 'the more may move, the more even' 3 awk 'NR > 1 && $7 > b { print } { b = $7 } END { print NR }' capped
+# A goal out of reach is no worse to have than one within it.
+for x in 0.3 0.1 0.01 0; do place-anneal $hard -p hard.place --count hard.count --within $x --max-moves 20 -v -o again 2>>strict; done
+is 'a stricter goal is no worse' 4 awk 'NR > 1 && $7 > b { print } { b = $7 } END { print NR }' strict
 fails 2 'counts and a trace' "place-anneal $sys -p even --count n10-19 --trace t" 'evenness alone'
 
 if command -v mpirun >/dev/null && [ -e "$B/moetrace-mpi.so" ] && [ -z "${ASAN_OPTIONS:-}" ]; then
