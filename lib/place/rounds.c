@@ -148,7 +148,8 @@ stage_one(struct run *run, struct chain *c)
 	if (reached(plan, c->cost) || (r = place_copy(&q, &c->p)) < 0)
 		return r;
 	r = search_blocks(&q, run->t, plan->model, plan->margin, plan->seed + c->number,
-			  BLOCK_ITERS, plan->seconds > 0 ? run->schedule.begun + plan->seconds : 0,
+			  plan->margin > 0 ? 3 * BLOCK_ITERS : BLOCK_ITERS,
+			  plan->seconds > 0 ? run->schedule.begun + plan->seconds : 0,
 			  plan->maxmoved);
 	if (!r && keep(run, c, &q))
 		tell_start(run, c);
