@@ -64,7 +64,7 @@ def seen(*methods):
 
 SORTS = """(function () {
 	var t = document.querySelector('[aria-label="Picks of each expert"] table'),
-		i = [].findIndex.call(t.tHead.rows[0].cells, function (c) { return c.textContent === 'n' }), b = t.tHead.rows[0].cells[i].querySelector('button');
+		i = [].findIndex.call(t.tHead.rows[0].cells, function (c) { return c.textContent === 'n' }), b = t.tHead.rows[0].cells[i].querySelector('[role=button]');
 	function up(sign) { b.click(); var v = [].map.call(t.tBodies[0].rows, function (r) { var c = r.cells[i]; return +(c.title || c.textContent) });
 		return v.every(function (x, k) { return !k || sign * (x - v[k - 1]) >= 0 }) && v[0] !== v[v.length - 1] }
 	return [up(1), up(-1)] })()"""
@@ -99,7 +99,7 @@ try:
     go(pages[0])
     add("plain", js("document.querySelectorAll('figure svg').length"))
     add("plain", js("document.querySelectorAll('table').length"))
-    add("plain", js("document.querySelectorAll('label, th button').length"))
+    add("plain", js("document.querySelectorAll('label, th [role=button]').length"))
     add("plain", js("document.querySelector('details[open] td').getClientRects().length === 1"))
     background = "getComputedStyle(document.body).backgroundColor"
     dark = [{"name": "prefers-color-scheme", "value": "dark"}]

@@ -161,7 +161,7 @@ draw(struct page *p, struct room *room, const struct series *s, const struct tr_
 	if (s->matrix)
 		many(p, &b, *title ? title : g->title, note);
 	else
-		single(p, &b, *title ? title : g->title, g->n > 1 ? 280 : 640, g->n > 1 ? 110 : 240,
+		single(p, &b, *title ? title : g->title, g->n > 1 ? 208 : 640, g->n > 1 ? 110 : 240,
 		       note);
 }
 

@@ -1,125 +1,13 @@
-/*
- * Cells coloured by a number.  Frames that are a line of numbers (count, topk,
- * load) become rows of one map, a row a layer; a frame that is a matrix is a map.
- */
+/* Cells coloured by a number. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "../plot/series.h"
 #include "../plot/sheet.h"
 #include "figures.h"
+#include "maps.h"
 #include "size.h"
 
 enum { LEFT = 48, TOP = 6, BOTTOM = 32 };
-
-struct map {
-	char title[200], x[32], y[32];
-	size_t rows, columns;
-	double *v;       /* [rows][columns] as counted; NaN: no cell */
-	double *tokens;  /* [rows], 0: not known; NULL: shares are not asked for */
-	uint64_t *label; /* [rows], or NULL: rows are 0, 1, 2 ... */
-};
-
-struct maps {
-	struct map *at;
-	size_t n;
-	char unit[48];
-	int share; /* of the tokens, which all rows know */
-	int root;  /* most are far below the greatest: colours by the square root */
-	double lo, hi;
-	struct room room;
-};
-
-static double
-shade(const struct maps *m, const struct map *a, size_t row, double v)
-{
-	return m->share ? 100 * v / a->tokens[row] : v;
-}
-
-static struct map *
-map_of(struct maps *m, const struct series *s, const struct tr_frame *f)
-{
-	char title[200];
-	struct map *a;
-
-	group_what(f, s->matrix, title, sizeof title);
-	for (size_t i = 0; i < m->n && !s->matrix; i++)
-		if (m->at[i].columns == s->rows && !strcmp(m->at[i].title, title))
-			return &m->at[i];
-	if (!(a = realloc(m->at, (m->n + 1) * sizeof *a)))
-		return NULL;
-	m->at = a;
-	a = memset(&m->at[m->n++], 0, sizeof *a);
-	memcpy(a->title, title, sizeof title);
-	memcpy(a->x, s->x, sizeof a->x);
-	memcpy(a->y, s->matrix ? s->y : "layer", 6);
-	if (s->matrix)
-		memcpy(a->y, s->y, sizeof a->y);
-	a->columns = s->matrix ? s->columns : s->rows;
-	return a;
-}
-
-static int
-add(struct maps *m, const struct series *s, const struct tr_frame *f)
-{
-	struct map *a = map_of(m, s, f);
-	size_t rows = s->matrix ? s->rows : 1, n;
-	void *v, *t, *l;
-
-	if (!a)
-		return TR_ENOMEM;
-	n = (a->rows + rows) * a->columns;
-	if (!(v = realloc(a->v, (n + 1) * sizeof *a->v)))
-		return TR_ENOMEM;
-	a->v = v;
-	memcpy(a->v + a->rows * a->columns, s->v, rows * a->columns * sizeof *a->v);
-	for (size_t i = 0; s->diagonal && i < rows; i++)
-		a->v[i * a->columns + i] = NAN;
-	if (!s->matrix) {
-		if ((t = realloc(a->tokens, (a->rows + 1) * sizeof *a->tokens)))
-			a->tokens = t;
-		if ((l = realloc(a->label, (a->rows + 1) * sizeof *a->label)))
-			a->label = l;
-		if (!t || !l)
-			return TR_ENOMEM;
-		a->tokens[a->rows] = (double)tr_get(f, "n_tokens", 0);
-		a->label[a->rows] = s->layer == TR_NONE ? a->rows : s->layer;
-		m->share &= a->tokens[a->rows] > 0;
-	} else {
-		m->share = 0;
-	}
-	a->rows += rows;
-	memcpy(m->unit, s->unit, sizeof m->unit);
-	return 0;
-}
-
-static void
-range(struct maps *m)
-{
-	double sum = 0, n = 0;
-
-	m->lo = m->hi = 0;
-	for (size_t i = 0; i < m->n; i++) {
-		const struct map *a = &m->at[i];
-
-		m->room.all += a->rows * a->columns;
-		for (size_t k = 0; k < a->rows * a->columns; k++) {
-			double v = shade(m, a, k / a->columns, a->v[k]);
-
-			if (v - v == 0) {
-				m->lo = MIN(m->lo, v);
-				m->hi = MAX(m->hi, v);
-				sum += v;
-				n++;
-			}
-		}
-	}
-	if (!(m->hi > m->lo))
-		m->hi = m->lo + 1;
-	m->root = m->lo == 0 && sum < m->hi * n / 8;
-}
 
 static int
 level(const struct maps *m, double v)
@@ -147,7 +35,7 @@ tell(struct page *p, const struct maps *m, const struct map *a, size_t row, size
 	page_text(p, a->x);
 	page_f(p, " %zu: ", column);
 	if (m->share)
-		page_f(p, "%.4g %% of tokens (%s)", shade(m, a, row, v), page_exact(num, v));
+		page_f(p, "%.4g %% of tokens (%s)", maps_shade(m, a, row, v), page_exact(num, v));
 	else
 		page_f(p, "%s", page_exact(num, v));
 }
@@ -157,7 +45,7 @@ cells_telling(struct page *p, const struct maps *m, const struct map *a)
 {
 	for (size_t r = 0; r < a->rows; r++)
 		for (size_t c = 0; c < a->columns; c++) {
-			double v = shade(m, a, r, a->v[r * a->columns + c]);
+			double v = maps_shade(m, a, r, a->v[r * a->columns + c]);
 
 			if (v - v != 0)
 				continue;
@@ -181,7 +69,7 @@ cells_plain(struct page *p, const struct maps *m, const struct map *a)
 				const double *v = a->v + r * a->columns;
 
 				for (from = c; c < a->columns && v[c] - v[c] == 0 &&
-					       level(m, shade(m, a, r, v[c])) == k;
+					       level(m, maps_shade(m, a, r, v[c])) == k;
 				     c++)
 					;
 				if (c == from)
@@ -264,41 +152,13 @@ scale(struct page *p, const struct maps *m)
 	page_f(p, "%s</text></svg>\n", m->root ? ", colours by the square root" : "");
 }
 
-static int
-knows(const struct tr_frame *f)
-{
-	return strcmp(f->kind, "hist") && strcmp(f->kind, "bench") && series_has(f);
-}
-
-/* The one column that a map is of: NULL what the kind says, else the first that is wide. */
-static const char *
-column(const struct tr_frame *f)
-{
-	for (int i = 0; i < f->ncols; i++)
-		if (f->cols[i].width > 1 && f->cols[i].type != TR_OTHER)
-			return f->cols[i].name;
-	return NULL;
-}
-
 int
 heatmaps_put(struct page *p, const struct group *g)
 {
-	struct maps m = {.share = 1};
-	int table = !strcmp(g->f[0]->kind, "table"), r = 1, n = 0;
-	const char *col = column(g->f[0]);
+	struct maps m = {0};
+	int r = maps_take(&m, g), n = 0;
 
-	if (!knows(g->f[0]) || (table && !col))
-		return 0;
-	for (size_t i = 0; i < g->n && r >= 0; i++) {
-		struct series s;
-
-		r = series_read(&s, g->f[i], table ? col : NULL, 1);
-		if (r > 0 && s.rows && s.columns)
-			r = add(&m, &s, g->f[i]);
-		series_free(&s);
-	}
-	range(&m);
-	if (r >= 0 && m.n) {
+	if (r == 0 && m.n) {
 		scale(p, &m);
 		page_f(p, "<div class=\"p\">\n");
 		for (size_t i = 0; i < m.n; i++)
@@ -309,11 +169,6 @@ heatmaps_put(struct page *p, const struct group *g)
 		page_f(p, "</div>\n");
 		room_note(p, &m.room, "cells");
 	}
-	for (size_t i = 0; i < m.n; i++) {
-		free(m.at[i].v);
-		free(m.at[i].tokens);
-		free(m.at[i].label);
-	}
-	free(m.at);
+	maps_free(&m);
 	return r < 0 ? r : n;
 }
