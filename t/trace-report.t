@@ -9,12 +9,15 @@ cat >results.py <<'E'
 import struct, sys
 o = sys.stdout.buffer
 o.write(b'@trace v=1 layers=3 experts=8 topk=2 model=<b>"m"%20&%20]]> dataset=%3Cscript%3Ealert(1)%3C/script%3E%FF%01\n')
+frames = 0
 def put(keys, rows, cols):  # columns: name, type, width, numbers
+    global frames
+    frames += 1
     b, names = b'', []
     for name, kind, width, v in cols:
         b += b'\0' * (-len(b) % 64) + struct.pack('<%d%s' % (len(v), 'Q' if kind == 'u64' else 'd'), *v)
         names.append('%s:%s%s' % (name, kind, ':%d' % width if width > 1 else ''))
-    o.write(('@%s rows=%d cols=%s bytes=%d\n' % (keys, rows, ','.join(names), len(b))).encode() + b + b'\n')
+    o.write(('@%s rows=%d cols=%s%s\n' % (keys, rows, ','.join(names), ' bytes=%d' % len(b) if b else '')).encode() + (b + b'\n' if b else b''))
 for l in range(3):
     put('hist layer=%d of=logit lo=-1 hi=1 n_below=%d n_above=0 n_nan=0' % (l, l), 10, [('n', 'u64', 1, [l + i * i for i in range(10)])])
     put('hist layer=%d of=softmax lo=0 hi=1 n_below=0 n_above=0 n_nan=0' % l, 8, [('n', 'u64', 5, [i % 7 for i in range(40)])])
@@ -24,8 +27,12 @@ for l in range(3):
     put('table name=search layer=%d' % l, 8, [('chain', 'f64', 1, [0, 0, 0, 0, 1, 1, 1, 1]), ('seconds', 'f64', 1, [0, 1, 2, 3] * 2),
         ('cost', 'f64', 1, [9, 12345678, 7, 8] * 2), ('best', 'f64', 1, [9, 9, 7, 1 / 3] * 2)])
 put('table name=odd', 2, [('v', 'f64', 1, [float('nan'), float('inf')])])
+put('kde layer=0 kernel=k', 3, [('x', 'f64', 1, [1, 2, float('nan')]), ('cdf', 'f64', 1, [-1e308, 1, 1])])
+put('load layer=0', 2, [('n', 'f64', 1, [1.5, float('inf')])])
+put('flow layer=0 to=1', 0, [('n', 'u64', 2, [])])
+put('table name=m', 1, [('v', 'f64', 3, [1e308, -1e308, 5])])
 put('table name=deep', 1, [('v', 'f64', 1, [1e-300])])
-o.write(b'@end frames=14\n')
+o.write(b'@end frames=%d\n' % frames)
 E
 $py results.py >r
 # KEY: what the page has, read as XML, so that it is well-formed
@@ -53,8 +60,8 @@ E
 look() { $py look.py "$@"; }
 trace-report -o all.html a load co r 2>err
 is 'one page of all' '' cat err
-is 'figures: heat, maps, bars, curves' '12' sh -c "$py look.py all.html figure | xargs"
-is 'tables' '8' sh -c "$py look.py all.html table | xargs"
+is 'figures: heat, maps, bars, curves' '15' sh -c "$py look.py all.html figure | xargs"
+is 'tables' '11' sh -c "$py look.py all.html table | xargs"
 is 'it fetches nothing' 0 look all.html away
 is 'names are text' "<b>\"m\" & ]]>
 <script>alert(1)</script>$(printf '\357\277\275\357\277\275')" sh -c "$py look.py all.html dd | sed -n 1,2p"
@@ -72,6 +79,9 @@ is 'what is in no bin' 'In no bin: 2 below' sh -c "$py look.py all.html left | g
 is 'a curve tells its points' 1 sh -c "grep -c 'layer 2, chain 1: seconds 3, best 0.3333333333333333<' all.html"
 is 'points left out' 'Left out: all but 12 of 3000 points, for which no line would move by a pixel.' \
 	sh -c "$py look.py all.html left | tr -d '\342\200\257' | grep 3000.points"
+is 'points that are none, and no rows' 'No rows. Left out: 2 points that are no finite numbers.' \
+	sh -c "$py look.py all.html left | grep '^No\|finite' | xargs"
+is 'no coordinate is no number' 0 sh -c 'grep -c " \(d\|x\|y\|cx\|cy\|width\|transform\)=\"[^\"]*\(nan\|inf\)" all.html'
 is 'wide columns left out' 'Left out: column n, of 20 values a row.' \
 	sh -c "trace-gen --experts 20 | coact | trace-report >w.html; $py look.py w.html left"
 is '--max-rows' '12 Left out: of 24 rows, more than --max-rows 13, one in 2 is here.' \
@@ -107,13 +117,13 @@ is 'the browser ran' '' cat browser.err
 sees() { is "browser: $1" "$3" sed -n "s/^$2 //p" seen; }
 sees 'nothing on its console' console '0 0'
 sees 'no request but for the page' requests '1 1'
-sees 'figures with something in them' figures '12 27'
+sees 'figures with something in them' figures '15 27'
 sees 'numbers sort as numbers' sorted 'true true'
 sees 'and fall at the second click' falls 'true true'
 sees 'a filter by column, and its count' filter '3 of 24 rows|3'
 sees 'the pointer tells a value' pointer "$(head -n 1 want)"
 sees 'arrow keys tell the next' keys "$(sed -n 2p want)"
-sees 'no script: pictures, tables, no dead field' plain '12 8 0 true'
+sees 'no script: pictures, tables, no dead field' plain '15 11 0 true'
 sees 'dark, and light on paper' dark 'rgb(22, 24, 27) rgb(255, 255, 255)'
 sees 'it prints' pdf '%PDF'
 done_testing

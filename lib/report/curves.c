@@ -179,6 +179,9 @@ curves_put(struct page *p, const struct group *g)
 
 	if (r == 0 && l.n)
 		r = draw_all(p, &l);
+	if (l.odd)
+		page_f(p, "<p class=\"n\">Left out: %llu points that are no finite numbers.</p>\n",
+		       (unsigned long long)l.odd);
 	lines_free(&l);
 	return r;
 }

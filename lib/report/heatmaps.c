@@ -1,6 +1,7 @@
 /* Cells coloured by a number. */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "../plot/sheet.h"
 #include "figures.h"
@@ -14,6 +15,7 @@ level(const struct maps *m, double v)
 {
 	double at = (v - m->lo) / (m->hi - m->lo);
 
+	at = MIN(MAX(at, 0), 1); /* what is beyond 1e300 has no part in the scale */
 	return MIN((int)(PAGE_LEVELS * (m->root ? sqrt(at) : at)), PAGE_LEVELS - 1);
 }
 
@@ -118,7 +120,8 @@ draw(struct page *p, const struct maps *m, const struct map *a)
 	}
 	snprintf(what, sizeof what, "heat map of %zu rows (%.31s) and %zu columns (%.31s)", a->rows,
 		 a->y, a->columns, a->x);
-	figure_open(p, *a->title ? a->title : title, what, LEFT + w + 8, TOP + h + BOTTOM,
+	figure_open(p, *a->title ? a->title : title, what,
+		    LEFT + MAX(w + 8, w / 2 + 3.2 * (double)strlen(a->x)), TOP + h + BOTTOM,
 		    a->columns);
 	ticks(p, a, w, h);
 	page_f(p,

@@ -82,8 +82,10 @@ take(struct lines *l, struct tr_frame *f, size_t k, const char *yname)
 		double value = by ? by[i] : 0;
 		struct line *a = NULL;
 
-		if (x[i] - x[i] != 0 || y[i] - y[i] != 0 || value - value != 0)
+		if (!page_shows(x[i]) || !page_shows(y[i]) || value - value != 0) {
+			l->odd++;
 			continue;
+		}
 		for (size_t j = first; j < l->n && !a; j++)
 			if (l->at[j].n && (!by || by[l->at[j].done] == value))
 				a = &l->at[j];

@@ -17,6 +17,7 @@ struct line {
 struct lines {
 	struct line *at;
 	size_t n, cap;
+	uint64_t odd; /* points that are no finite numbers */
 };
 
 /* All lines of a group, {0} at first: 0 or TR_E....  None where no curve is known of it. */

@@ -80,7 +80,7 @@ range(struct maps *m)
 		for (size_t k = 0; k < a->rows * a->columns; k++) {
 			double v = maps_shade(m, a, k / a->columns, a->v[k]);
 
-			if (v - v == 0) {
+			if (page_shows(v)) {
 				m->lo = MIN(m->lo, v);
 				m->hi = MAX(m->hi, v);
 				sum += v;

@@ -43,6 +43,13 @@ int room_take(const struct page *p, struct room *r, uint64_t marks);
 /* What was left out, if anything; mark: "cells". */
 void room_note(struct page *p, const struct room *r, const char *mark);
 
+/* Can a picture show x?  Neither what is no number nor what overflows when it is scaled. */
+static inline int
+page_shows(double x)
+{
+	return x < 1e300 && x > -1e300;
+}
+
 /* A picture with its title; label says what it shows to who cannot see it; across:
  * marks from one row to the next. */
 void figure_open(struct page *p, const char *title, const char *label, double w, double h,

@@ -10,6 +10,12 @@
 
 enum { WIDE = 16, OPEN = 40 }; /* values of a field; rows that are shown unasked */
 
+static int
+single(const struct tr_frame *f)
+{
+	return f->ncols > 0 && f->cols[0].width == 1;
+}
+
 /* What the number of a row is; NULL: it says nothing. */
 static const char *
 number_of(const struct group *g)
@@ -21,7 +27,7 @@ number_of(const struct group *g)
 			return "expert";
 	if (!strcmp(g->f[0]->kind, "load"))
 		return "device";
-	if (!strcmp(g->f[0]->kind, "hist"))
+	if (!strcmp(g->f[0]->kind, "hist") && single(g->f[0]))
 		return "bin";
 	for (size_t i = 0; i < g->n; i++)
 		if (g->f[i]->rows > 1)
@@ -183,6 +189,8 @@ rows_put(struct page *p, const struct group *g)
 		page_f(p, "</tbody></table></div>\n");
 		page_f(p, "</details>\n");
 	}
+	if (!rows)
+		page_f(p, "<p class=\"n\">No rows.</p>\n");
 	put_notes(p, g, rows, some && rows ? step : 1);
 	return some && rows;
 }

@@ -34,6 +34,17 @@ static struct origin origin;
 static struct tr_head *head;
 static struct sum *sum;
 
+/* Shares of loads are counters by name alone. */
+static int
+addable(const struct tr_frame *f)
+{
+	for (int i = 0; i < f->ncols; i++)
+		if ((!strcmp(f->cols[i].name, "n") || !strncmp(f->cols[i].name, "n_", 2)) &&
+		    f->cols[i].type > TR_I64)
+			return 0;
+	return sum_addable(f);
+}
+
 static void
 take(struct tr_frame *f)
 {
@@ -45,7 +56,7 @@ take(struct tr_frame *f)
 	tool_check(&t, origin_take(&origin, f));
 	if (!group_has(f) || (layers.n && !tr_list_has(&layers, tr_get(f, "layer", TR_NONE))))
 		return;
-	if ((sum_addable(f) ? sum_add(sum, f) : sum_keep(sum, f)) < 0)
+	if ((addable(f) ? sum_add(sum, f) : sum_keep(sum, f)) < 0)
 		tool_refuse(&t, f, "%s", sum_errstr(sum));
 }
 
