@@ -54,11 +54,72 @@ fails 1 'weights that are not divided by their sum' 'log2trace --verify --renorm
 fails 1 'an expert that is not of the best' 'log2trace -q -o x --verify flat.json && log "{\"layer\": 5, $L, \"selected_experts\": [[1, 2], [0, 1]]}" | log2trace --verify' \
 	'token 1: expert 0 is logged, the logits say 2$'
 fails 1 'an expert twice' 'log "{\"layer\": 5, $L, \"selected_experts\": [[1, 1], [2, 1]]}" | log2trace --verify' 'token 0: expert 1 is logged'
+# ---- each writer's own, whole ----
+frames() { log2trace --no-prog -q "$@" | trace-heads | sed 's/ bytes=.*//; s/ crc=.*//; s/ *$//; /^@end/d'; }
+# the pipelines: all tokens, three deep, layers 1 to 26 with none at 0
+{
+	printf '{"config": "deepseek-ai/DeepSeek-V2-Lite", "strategy": "topk_baseline", "num_experts": 3, "top_k": 2, "dataset": "lambada", "max_samples": 500,
+"timestamp": "2026-01-02T03:04:05.678901", "num_layers": 26, "samples": [{"sample_id": 0, "num_tokens": 2, "loss": 3.25, "layers": ['
+	for l in $(seq 1 26); do
+		[ "$l" = 1 ] || printf ,
+		printf '{"layer": %d, "router_logits_shape": [1, 2, 3], "router_logits_sample": [[[%d, 3, 2], [0, 0, 1]]],' "$l" "$l"
+		printf '"selected_experts": [[[1, 2], [2, 0]]], "expert_weights": [[[0.5, 0.25], [0.625, 0.125]]]}'
+	done
+	printf ']}]}'
+} >pipeline.json
+is 'the pipelines: 26 layers from 1 on' '@trace v=1 layers=26 experts=3 topk=2 map=1-26 model=deepseek-ai/DeepSeek-V2-Lite dataset=lambada order=batch,layer log.strategy=topk_baseline log.max_samples=500 log.timestamp=2026-01-02T03:04:05.678901
+@seq batch=0 seq=0 dataset=lambada sample=0 tokens=2 loss=3.25
+@route batch=0 layer=26 rows=2 cols=ids:u8:2,w:f32:2,logit:f32:3' sh -c 'sed "3,27d" <<X
+$(log2trace --no-prog -q pipeline.json | trace-heads | sed "s/ bytes=.*//; s/ crc=.*//; s/ *$//; /^@end/d")
+X'
+is 'the logits of its last' '0 26 1 2,0 0.625,0.125 0,0,1' sh -c 'log2trace -t pipeline.json | tail -n 1 | tr "\t" " "'
+# OLMoE: the first ten tokens, of which the shape knows nothing; no top_k, no num_layers
+olmoe() { # TOKENS STORED
+	printf '{"sample_id": %d, "num_tokens": %d, "loss": 2, "layers": [' "$1" "$1"
+	for l in 0 1; do
+		row() { seq "$2" | sed "s/.*/$1/" | paste -sd, -; }
+		printf '%s{"layer": %d, "router_logits_shape": [%d, 3], "selected_experts": [%s], "expert_weights": [%s], "router_logits_sample": [%s]}' \
+			"$([ $l = 0 ] || echo ,)" $l "$1" "$(row '[2]' "$2")" "$(row '[0.5]' "$2")" "$(row '[0.25, 1, -3.5]' "$2")"
+	done
+	printf ']}'
+}
+printf '{"config": "OLMoE", "strategy": "s", "num_experts": 3, "dataset": "lambada", "samples": [%s, %s]}' "$(olmoe 37 10)" "$(olmoe 4 4)" >olmoe.json
+is 'OLMoE: rows are those stored, tokens those read' '@trace v=1 layers=2 experts=3 topk=1 model=OLMoE dataset=lambada order=batch,layer log.strategy=s
+@seq batch=0 seq=0 dataset=lambada sample=37 tokens=37 loss=2
+@route batch=0 layer=0 rows=10 cols=ids:u8,w:f32,logit:f32:3
+@route batch=0 layer=1 rows=10 cols=ids:u8,w:f32,logit:f32:3
+@seq batch=1 seq=0 dataset=lambada sample=4 tokens=4 loss=2
+@route batch=1 layer=0 rows=4 cols=ids:u8,w:f32,logit:f32:3
+@route batch=1 layer=1 rows=4 cols=ids:u8,w:f32,logit:f32:3' frames olmoe.json
+# BH runner: five tokens of up to six picks padded to six, the first 20 of 21 weights flat
+ones=$(seq 20 | sed 's|.*|0.125|' | paste -sd, -)
+cat >bh.json <<X
+{"config": "bh", "strategy": "bh", "num_experts": 8, "dataset": "d", "samples": [{"sample_id": 1, "num_tokens": 30, "loss": 1, "layers": [{"layer": 4,
+"router_logits_shape": [30, 8], "router_logits_sample": [[1,2,3,4,5,6,7,8],[1,2,3,4,5,6,7,8],[1,2,3,4,5,6,7,8],[1,2,3,4,5,6,7,8],[1,2,3,4,5,6,7,8]],
+"selected_experts": [[7,6,5,-1,-1,-1],[7,6,5,4,3,2],[7,6,5,4,3,2],[7,6,-1,-1,-1,-1],[7,6,5,4,-1,-1]], "expert_weights": [$ones],
+"expert_counts": [3, 6, 6, 2, 4], "layer_stats": {"avg_experts": 4.2, "std_experts": 1.8, "ceiling_hits": 2, "floor_hits": 0}}]}]}
+X
+is 'BH runner: padding is no pick, weights go in turn' '7,6,5,-,-,- 0.125,0.125,0.125,0,0,0;7,6,5,4,3,2 0.125,0.125,0.125,0.125,0.125,0.125;7,6,5,4,3,2 0.125,0.125,0.125,0.125,0.125,0.125;7,6,-,-,-,- 0.125,0.125,0,0,0,0;7,6,5,4,-,- 0.125,0.125,0.125,0,0,0;' \
+	sh -c 'log2trace -q -t bh.json | sed 1,3d | cut -f 4,5 | tr "\t\n" " ;"'
+is 'and the one that it has cut off is told' 'log2trace: bh.json: 1 picks have no weight in the log: 0' log2trace -o x bh.json
+is 'counts of picks leave padding out' 21 sh -c 'log2trace -q bh.json | expert-load -t | awk "!/^#/ { n += \$4 } END { print n }"'
+# a layer that a sample lacks
+printf '{"samples": [{"layers": [{"layer": 1, %s}, {"layer": 9, %s}]}, {"layers": [{"layer": 9, %s}]}]}' "$L" "$L" "$L" >gap.json
+is 'layers are those seen, of whichever sample' 'layers=2 map=1,9 0:1 0:9 1:9' sh -c 'log2trace gap.json | trace-heads | sed -n "s/^@trace.* \(layers=[0-9]*\).* \(map=[^ ]*\).*/\1 \2/p; s/^@route batch=\(.*\) layer=\([0-9]*\).*/\1:\2/p" | xargs'
+log "{\"layer\": 5, $L, $I, \"expert_weights\": [[0.5, 0.25], [NaN, 0.001]]}" | sed 's/"loss": 1.5/"loss": NaN/' >nan2.json
+is 'NaN among weights drops the row, as a loss it is none' '@seq batch=0 seq=0 dataset=d sample=7 tokens=9
+@route batch=0 layer=5 rows=1 cols=ids:u8:2,w:f32:2,logit:f32:3' sh -c 'sed 1d <<X
+$(log2trace --no-prog -q nan2.json | trace-heads | sed "s/ bytes=.*//; s/ crc=.*//; s/ *$//; /^@end/d")
+X'
+is 'of bf16 logits, a weight 3e-3 off' '1 0' sh -c 'sed "s/0.66524]/0.66824]/" v.json >near.json; log2trace -q --verify near.json >x 2>&1; printf "$? "; log2trace -q --verify --tolerance 4e-3 near.json >x 2>&1; printf $?'
 while IFS='|' read -r layer regex; do
 	fails 2 "refused:$regex" "log '$layer' >r; log2trace r" "^log2trace: r:$regex"
 done <<'X'
 {"layer": 1, "router_logits_sample": [[1, 2], [3]]}|1:.*: sample 7, layer 1, row 1: 1 numbers, the row before has 2$
 {"router_logits_sample": [[[1, 2], [3]]]}|1:.*: sample 7, layer .0., row 1: 1 numbers
+{"layer": 1, "selected_experts": [[0, 1], [0, 1], [1]]}|1:.*: sample 7, layer 1, row 2: 1 numbers, the row before has 2$
+{"layer": 1, "router_logits_sample": [[1], [2]], "expert_weights": [[0.5], [0.5, 1]]}|1:.*: sample 7, layer 1, row 1: 2 numbers, the row before has 1$
+{"layer": 1, "router_logits_sample": [[1.5é]]}|1:.*: ',' or '.' expected$
 {"layer": 1, "router_logits_sample": [[1, 2]]}, {"layer": 2, "router_logits_sample": [[1]]}|1: sample 7, layer 2, row 0: 1 logits, the first row of the log has 2
 {"layer": 1, "router_logits_sample": [[1, 2]], "selected_experts": [[0], [1]]}|1: sample 7, layer 1: 1 rows of logits, 2 of experts
 {"layer": 1, "router_logits_sample": [[1, 2]], "selected_experts": [[2]]}|1: sample 7, layer 1, row 0: expert 2 of 2

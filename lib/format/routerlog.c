@@ -237,23 +237,31 @@ string(struct rlog *r, char *buf, size_t size)
 	return rc;
 }
 
-/* Eight digits at p as a number, or UINT32_MAX. */
-static inline uint32_t
-eight(const char *p)
+/* The digits at p, eight at most, behind those of *m: how many.  Eight bytes are read. */
+static inline unsigned
+digits8(const char *p, uint64_t *m)
 {
-	uint64_t w, t;
+	static const uint32_t pow10[] = {1,      10,      100,      1000,     10000,
+					 100000, 1000000, 10000000, 100000000};
+	uint64_t w, t, other;
+	unsigned n = 8;
 
 	memcpy(&w, p, 8);
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 	w = __builtin_bswap64(w);
 #endif
 	t = w ^ 0x3030303030303030;
-	if (((t + 0x7676767676767676) | t) & 0x8080808080808080)
-		return UINT32_MAX;
+	/* a byte above 9 sets its top bit, and may carry only into those behind it */
+	if ((other = ((t + 0x7676767676767676) | t) & 0x8080808080808080)) {
+		n = (unsigned)__builtin_ctzll(other) / 8;
+		t = t << 1 << (63 - 8 * n); /* zeros before them */
+	}
 	t = t * 10 + (t >> 8);
-	return (uint32_t)(((t & 0x000000ff000000ff) * 0x000f424000000064 +
-			   (t >> 16 & 0x000000ff000000ff) * 0x0000271000000001) >>
-			  32);
+	t = ((t & 0x000000ff000000ff) * 0x000f424000000064 +
+	     (t >> 16 & 0x000000ff000000ff) * 0x0000271000000001) >>
+	    32;
+	*m = *m * pow10[n] + (uint32_t)t;
+	return n;
 }
 
 /* Past a number of JSON's grammar; NULL: it is none.  Its digits as m 10^e, where
@@ -263,7 +271,7 @@ scan(const char *p, uint64_t *mant, int *ex, int *digits)
 {
 	const char *q, *lead;
 	uint64_t m = 0;
-	uint32_t d8;
+	unsigned n;
 	int e = 0, x = 0, minus;
 
 	p += *p == '-';
@@ -280,12 +288,9 @@ scan(const char *p, uint64_t *mant, int *ex, int *digits)
 				p++;
 		}
 		lead = p;
-		while ((d8 = eight(p)) != UINT32_MAX) { /* the NUL and NUMBER bound it */
-			m = m * 100000000 + d8;
-			p += 8;
-		}
-		while ((unsigned char)(*p - '0') < 10)
-			m = 10 * m + (unsigned)(*p++ - '0');
+		do /* the NUL and NUMBER bound it */
+			p += n = digits8(p, &m);
+		while (n == 8);
 		if (p == q)
 			return NULL;
 		*digits += (int)(p - lead);
@@ -453,6 +458,21 @@ grow(struct rlog *r, struct rlog_mat *m)
 	return 0;
 }
 
+/* Numbers that a comma follows, as long as each lies whole in the block. */
+static void
+plain(struct rlog *r, struct rlog_mat *m)
+{
+	const char *p = r->p, *q;
+	size_t n = m->n;
+
+	while (r->end - p > NUMBER && n < m->cap && (q = number(p, m->f + n)) && *q == ',') {
+		p = q + 1 + (q[1] == ' ');
+		n++;
+	}
+	r->p += p - r->p;
+	m->n = n;
+}
+
 /* Numbers up to ']'; 1 where one is not finite. */
 static int
 floats(struct rlog *r, struct rlog_mat *m)
@@ -462,6 +482,7 @@ floats(struct rlog *r, struct rlog_mat *m)
 	size_t n;
 
 	for (rc = any(r, ']'); rc > 0; rc = more(r, ']')) {
+		plain(r, m);
 		if (blanks(r) < 0 || (m->n == m->cap && grow(r, m) < 0))
 			return -1;
 		if ((q = number(r->p, m->f + m->n))) {

@@ -30,6 +30,63 @@ def dense_csv(layer, values, ids, experts, out):
         out.write(np.concatenate([head, text[lo:lo + n], end], 1).tobytes())
 
 
+TYPE = {"u8": "u1", "u16": "<u2", "f32": "<f4", "f64": "<f8"}
+
+
+def frames(path):
+    """Keys and columns of each route and kde frame."""
+    with open(path, "rb") as f:
+        for line in f:
+            kind, *keys = line.decode().split()
+            keys = dict(k.split("=", 1) for k in keys if "=" in k)
+            data = f.read(int(keys.get("bytes", -1)) + 1) if "bytes" in keys else b""
+            if kind not in ("@route", "@kde"):
+                continue
+            rows, at, cols = int(keys["rows"]), 0, {}
+            for col in keys["cols"].split(","):
+                name, kind, *width = col.split(":")
+                shape = (rows, int(width[0])) if width else (rows,)
+                at += -at % 64
+                cols[name] = np.frombuffer(data, TYPE[kind], int(np.prod(shape)), at).reshape(shape)
+                at += cols[name].nbytes
+            yield keys, cols
+
+
+def absent(module):
+    """3 where there is no such module, else 0."""
+    import importlib.util
+    return 0 if importlib.util.find_spec(module) else 3
+
+
+def rows_of(path):
+    return np.concatenate([c["logit"] for _, c in frames(path)])
+
+
+def logits(path):
+    return rows_of(path).ravel().astype("f8")
+
+
+def grid(x):
+    return np.linspace(x.min() - 0.2 * abs(x.min()), x.max() + 0.2 * abs(x.max()), 10000)
+
+
+def left(kernel, u):
+    """The share of a kernel left of u."""
+    if kernel == "gaussian":
+        try:
+            from scipy.special import erfc
+        except ImportError:
+            from math import erfc
+            return np.array([erfc(-v) for v in u * np.sqrt(0.5)]) / 2
+        return erfc(-u * np.sqrt(0.5)) / 2
+    u = np.clip(u, -1, 1)
+    if kernel == "tophat":
+        return (1 + u) / 2
+    if kernel == "epanechnikov":
+        return (1 + u) ** 2 * (2 - u) / 4
+    return np.where(u < 0, (1 + u) ** 2 / 2, 1 - (1 - u) ** 2 / 2)
+
+
 if job == "pt2csv":  # DIR of w.npy, ids.npy [layers][rows][k]
     w, ids = np.load(args[0] + "/w.npy"), np.load(args[0] + "/ids.npy").astype(np.int64)
     for layer, (a, b) in enumerate(zip(w, ids)):
@@ -107,18 +164,64 @@ elif job == "place":  # FILE.jsonl placement.json ROWS COLS E SHARED FACTOR A B 
             busy[dev[i]] += 118 * -(-n // 32)
         costs.append(dispatch + max(busy) + combine)
     print(f"{sum(costs) / len(costs):.6f}")
-elif job == "logits":  # normal ones, rows x experts, as a trace
-    rows, experts = int(sys.argv[2]), int(sys.argv[3])
-    b = np.random.default_rng(1).normal(size=(rows, experts)).astype("f4").tobytes()
-    head = f"@trace v=1 layers=1 experts={experts} topk=8\n@route batch=0 layer=0 rows={rows} cols=logit:f32:{experts} bytes={len(b)}\n"
-    sys.stdout.buffer.write(head.encode() + b + b"\n@end frames=1\n")
-elif job == "kde":  # the direct sum at as many points of a gaussian table: what the exact one is
-    import math
-    x = np.frombuffer(open(sys.argv[2], "rb").read().split(b"\n", 2)[2][:int(sys.argv[3])], "f4").astype("f8")
+elif job == "have":  # MODULE: 3 where there is none
+    sys.exit(absent(args[0]))
+elif job == "logits":  # ROWS EXPERTS [bf16]: normal ones, as a trace
+    rows, experts = int(args[0]), int(args[1])
+    x = np.random.default_rng(1).normal(size=(rows, experts)).astype("f4")
+    if args[2:] == ["bf16"]:
+        x = (x.view("u4") & 0xffff0000).view("f4")
+    head = f"@trace v=1 layers=1 experts={experts} topk=8\n@route batch=0 layer=0 rows={rows} cols=logit:f32:{experts} bytes={x.nbytes}\n"
+    sys.stdout.buffer.write(head.encode() + x.tobytes() + b"\n@end frames=1\n")
+elif job in ("sklearn", "scipy") and absent(job):
+    sys.exit(3)
+elif job == "sklearn":  # FILE N KERNEL: the table of the original, of every N-th value
+    from sklearn.neighbors import KernelDensity
+    x = logits(args[0])[::int(args[1])]
+    k = KernelDensity(kernel=args[2], bandwidth=1.06 * x.std() * len(x) ** -0.2).fit(x[:, None])
+    f = np.exp(k.score_samples(grid(x)[:, None]))
+    print((np.cumsum(f) / f.sum())[-1])
+elif job == "scipy":  # FILE N: likewise
+    from scipy.stats import gaussian_kde
+    x = logits(args[0])[::int(args[1])]
+    f = gaussian_kde(x)(grid(x))
+    print((np.cumsum(f) / f.sum())[-1])
+elif job == "direct":  # FILE N: the exact F of a gaussian table at N points of the grid
+    x = logits(args[0])
     h = x.std(ddof=1) * len(x) ** -0.2
-    for p in np.linspace(x.min(), x.max(), int(sys.argv[4])):
-        u = (p - x) / h
-        print(p, sum(math.erfc(-v * math.sqrt(0.5)) for v in u) / 2 / len(x))
+    for p in np.linspace(x.min(), x.max(), int(args[1])):
+        print(p, left("gaussian", (p - x) / h).mean())
+elif job == "kde-error":  # FILE TABLES ORIGINALS N: F, S of both at N points of the grid against the direct sum
+    x, worst = rows_of(args[0]).astype("f8"), {}
+    ordered = np.sort(x, 1)
+    for (f, t), (_, o) in zip(frames(args[1]), frames(args[2])):
+        trim = int(f["trim"])
+        v = ordered[:, trim:x.shape[1] - trim].ravel()
+        for i in np.linspace(0, len(t["x"]) - 1, int(args[3])).astype(int):
+            u = (t["x"][i] - v) / float(f["bandwidth"])
+            F, S = (left(f["kernel"], y).sum(dtype=np.longdouble) / len(v) for y in (u, -u))
+            for name, wanted, a, b in (("|F| error", 1e-11, t["cdf"][i] - F, o["cdf"][i] - F), ("|S| error", 1e-11, t["sf"][i] - S, 1 - o["cdf"][i] - S),
+                                       ("relative error of S", 1e-9, (t["sf"][i] - S) / S if S else 0, (1 - o["cdf"][i] - S) / S if S else 0)):
+                w = worst.setdefault(name, [wanted, 0, 0])
+                w[1:] = max(w[1], abs(a)), max(w[2], abs(b))
+    for name, (wanted, a, b) in worst.items():
+        print(name, f"{a:.2g}", wanted, f"{b:.2g}", sep="\t")
+elif job == "interp":  # FILE N: 1 - cdf of a table of 10,000 at all logits, N times
+    x = logits(args[0])
+    g = grid(x)
+    c = np.searchsorted(np.sort(x), g) / len(x)
+    for _ in range(int(args[1])):
+        p = 1 - np.interp(x, g, c)
+    print(p.mean())
+elif job == "json-load":  # FILE
+    import json
+    print(len(json.load(open(args[0]))["samples"]))
+elif job == "json-dump":  # FILE [--indent]: a log of the routes of a trace
+    import json
+    samples = [{"sample_id": i, "num_tokens": len(t["logit"]), "loss": None, "layers": [
+        {"layer": 0, "router_logits_shape": list(t["logit"].shape), "router_logits_sample": t["logit"].tolist(),
+         "selected_experts": t["ids"].tolist(), "expert_weights": t["w"].tolist()}]} for i, (_, t) in enumerate(frames(args[0]))]
+    json.dump({"config": "", "samples": samples}, open("/dev/null", "w"), indent=2 if args[1:] else None)
 elif job == "lognormal":  # counts of 58 layers, as frames in JSON Lines
     import json
     w = np.random.default_rng(0).lognormal(0, 1, (58, 256))
