@@ -9,6 +9,7 @@ one() { # LAYER [OPTION...]: its rows
 	log "$1" >one.json && shift
 	log2trace -t "$@" one.json | sed '1,3d' | tr '\t\n' ' ;'
 }
+is 'another name' 'model=other' sh -c "echo '{\"config\": \"c\", \"samples\": []}' | log2trace -q -m other | head -n 1 | grep -o 'model=[^ ]*'"
 L='"router_logits_sample": [[1, 3, 2], [0, 0, 1]]' I='"selected_experts": [[1, 2], [2, 0]]'
 is 'a section: head, sample, layer' '@trace v=1 layers=1 experts=3 topk=2 map=5 model=c dataset=d order=batch,layer
 @seq batch=0 seq=0 dataset=d sample=7 tokens=9 loss=1.5

@@ -418,8 +418,8 @@ put_head(struct logsect *s, int (*put)(void *arg, struct tr_frame *f), void *arg
 	tr_list_free(&map);
 	if (rc < 0)
 		return fail(s, "%s: the layers do not fit a header", s->file);
-	if (*r->config)
-		tr_set(&f, "model", r->config);
+	if (s->model || *r->config)
+		tr_set(&f, "model", s->model ? s->model : r->config);
 	if (*r->dataset)
 		tr_set(&f, "dataset", r->dataset);
 	if (s->recompute)
