@@ -181,6 +181,7 @@ is 'both counted' 'a 150 b 100' sh -c "logit-hist --common --span layer --by lay
 same 'in whatever order they come' 'logit-hist --common -t a b' 'logit-hist --common -t b a'
 is '--all-layers: one frame' '300' sh -c "logit-hist --all-layers -t a | sed 1d | awk -F'\t' '{ n += \$NF } END { print n }'"
 is 'which says no layer' 0 sh -c 'logit-hist --all-layers a | grep -ac layer='
+ok 'a stream as any' sh -c 'logit-hist --all-layers a | trace-check && logit-hist --by expert --span row --curve a | trace-check'
 is '--tag' 1 sh -c 'logit-hist -l 0 --tag kernel=tophat a | grep -ac "^@hist .*kernel=tophat"'
 printf '%s\n' '@trace v=1 layers=1 experts=2 topk=1' '@route batch=0 layer=0 rows=3 cols=logit:f32:2 bytes=24' >flat
 printf '\0\0\200\77\0\0\0\100\0\0\200\77\0\0\0\100\0\0\200\77\0\0\0\100\n@end frames=1\n' >>flat

@@ -67,6 +67,7 @@ is 'the law is an outline' 'plot $panel0a using 1:2 with fillsteps fillstyle sol
 	sh -c "logit-hist --of p --by kth --law --bins 5 --common w | plot-bars -l 1 --script | sed -n '/^plot .panel0a/{N;s/ .\n/ /;p}'"
 is '--panel-title' '1st of 1|2nd of 1|3rd of 1|4th of 1' \
 	sh -c "plot-bars -l 1 --panel-title '{ordinal} of {layer}' --script k | sed -n \"s/^set title '\\([^']*\\)'.*/\\1/p\" | paste -sd'|'"
+is 'a frame of all layers' "set title 'all layers' noenhanced offset 0,-0.7" sh -c 'logit-hist --all-layers w | plot-bars --script | grep "^set title"'
 logit-hist --common --bins 6 -o two w s
 is '--overlay: data sets in one panel' 'hella/swag wikitext' \
 	sh -c "plot-bars --overlay --script two | sed -n \"s/.*transparent.* title '\\(.*\\)', .*/\\1/p; s/.*transparent.* title '\\([^']*\\)'\$/\\1/p\" | paste -sd' '"
