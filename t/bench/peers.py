@@ -107,11 +107,15 @@ elif job == "place":  # FILE.jsonl placement.json ROWS COLS E SHARED FACTOR A B 
             busy[dev[i]] += 118 * -(-n // 32)
         costs.append(dispatch + max(busy) + combine)
     print(f"{sum(costs) / len(costs):.6f}")
-elif job == "logits":  # normal ones, rows x experts, as a trace
+elif job == "logits":  # normal ones, rows x experts of so many layers, as a trace
     rows, experts = int(sys.argv[2]), int(sys.argv[3])
-    b = np.random.default_rng(1).normal(size=(rows, experts)).astype("f4").tobytes()
-    head = f"@trace v=1 layers=1 experts={experts} topk=8\n@route batch=0 layer=0 rows={rows} cols=logit:f32:{experts} bytes={len(b)}\n"
-    sys.stdout.buffer.write(head.encode() + b + b"\n@end frames=1\n")
+    layers = int(sys.argv[4]) if sys.argv[4:] else 1
+    rng, out = np.random.default_rng(1), sys.stdout.buffer
+    out.write(f"@trace v=1 layers={layers} experts={experts} topk=8 model=m\n".encode())
+    for layer in range(layers):
+        b = rng.normal(size=(rows, experts)).astype("f4").tobytes()
+        out.write(f"@route batch=0 layer={layer} rows={rows} cols=logit:f32:{experts} bytes={len(b)}\n".encode() + b + b"\n")
+    out.write(f"@end frames={layers}\n".encode())
 elif job == "kde":  # the direct sum at as many points of a gaussian table: what the exact one is
     import math
     x = np.frombuffer(open(sys.argv[2], "rb").read().split(b"\n", 2)[2][:int(sys.argv[3])], "f4").astype("f8")
@@ -119,6 +123,20 @@ elif job == "kde":  # the direct sum at as many points of a gaussian table: what
     for p in np.linspace(x.min(), x.max(), int(sys.argv[4])):
         u = (p - x) / h
         print(p, sum(math.erfc(-v * math.sqrt(0.5)) for v in u) / 2 / len(x))
+elif job == "pictures":  # so many experts of the first layer of a trace, a histogram with its curve each
+    import matplotlib
+    matplotlib.use("svg")
+    import matplotlib.pyplot as plt
+    import seaborn
+    raw, experts = open(sys.argv[2], "rb").read(), int(sys.argv[3])
+    at = raw.index(b"\n", raw.index(b"\n@route") + 1) + 1
+    x = np.frombuffer(raw[at:at + 2000 * experts * 4], "f4").reshape(2000, experts)
+    for e in range(int(sys.argv[4])):
+        plt.figure(figsize=(10, 6))
+        seaborn.histplot(x[:, e], bins=100, kde=True)
+        plt.title(f"Expert {e}")
+        plt.savefig(f"{sys.argv[5]}/{e}.svg")
+        plt.close()
 elif job == "lognormal":  # counts of 58 layers, as frames in JSON Lines
     import json
     w = np.random.default_rng(0).lognormal(0, 1, (58, 256))
