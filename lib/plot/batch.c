@@ -46,7 +46,8 @@ program(const struct batch *b, size_t i, const char *file, struct gp *g)
 
 	/* SVG's pen goes from picture to picture: the same small one stands before each */
 	gp_printf(g, "reset\nset output\nset terminal svg\nset output '/dev/null'\n"
-		     "plot 0 notitle\nset output\n");
+		     "unset border\nunset tics\nplot [0:1][0:1] 0.5 notitle\n"
+		     "set output\nreset\n");
 	b->draw(b->arg, i, &one);
 	/* set output follows set terminal, the first line */
 	for (size_t k = 0; k < one.n; k++)
