@@ -46,7 +46,7 @@ put_scale(struct gp *g, const struct sheet *s, const struct heat *panel, size_t 
 			  sheet_nice(lo < 0 ? 2 * MAX(-lo, hi) : hi, s->rows * s->ph / 30));
 	gp_printf(g, "set cblabel ");
 	gp_quote(g, scale->unit);
-	gp_printf(g, " noenhanced offset -0.5,0\nset colorbox user origin screen %.5g,%.5g ",
+	gp_printf(g, " noenhanced offset 0.5,0\nset colorbox user origin screen %.5g,%.5g ",
 		  1 - (BAR - 8.0) / (double)s->w,
 		  1 - (s->ch * (double)(s->rows - 1) + s->over + s->ph + (s->title ? 34 : 4)) /
 				  (double)s->h);
