@@ -43,6 +43,14 @@ is '--sheet: a panel a frame' "'layer=0' 'layer=1' 'layer=2'" sh -c "plot-curves
 trace-gen --layers 41 --rows 9 --experts 8 -o m
 expert-load -o many m
 is 'above 40 curves no names but a ramp' '0 41' sh -c "plot-curves --script many >p; echo \$(grep -c keyentry p) \$(grep -c 'palette cb' p)"
+printf '%s\n' '@trace v=1 layers=1 experts=4 topk=2' '@hist layer=0 of=cdf kernel=tophat lo=0 hi=1 rows=2 cols=n:u8 bytes=2' >h
+printf '\3\5\n@hist layer=0 of=cdf kernel=linear lo=0 hi=1 rows=1 cols=n:u8:4 bytes=4\n\1\2\3\4\n@end frames=2\n' >>h
+is 'hist frames are outlines' 'tophat 0 0,tophat 0 3,tophat 0.5 5,tophat 1 0,linear 0 0,linear 0 1,linear 0.25 2,linear 0.5 3,linear 0.75 4,linear 1 0' \
+	sh -c "plot-curves -t h | sed 1d | tr '\t' ' ' | paste -sd,"
+is 'in steps' 2 sh -c "plot-curves --script h | grep -c 'with steps.*notitle'"
+printf '%s\n' '@trace v=1 layers=1 experts=4 topk=2' '@hist layer=0 of=p lo=0 hi=1 rows=2 cols=n:u8:2 bytes=4' >rows
+printf '\1\2\3\4\n@end frames=1\n' >>rows
+fails 2 'rows of bins' 'plot-curves --script rows' '2 rows of bins'
 fails 2 'a column that is not there' 'plot-curves -y no one' '@table has no column no, it has chain'
 fails 2 'one that is a matrix' 'coact a | plot-curves -y n --script' '16 values a row'
 fails 2 'no such frame' 'plot-curves --frame no one' 'no frames of no'

@@ -34,6 +34,13 @@ for kind in coact expert-load; do
 	done
 done
 is 'below 0 diverges' 1 sh -c "coact -l 1 --norm pmi a | plot-heat --script | grep -c d1e5f0"
+trace-gen --layers 2 --rows 9 --experts 16 -k 1 -s 3 | expert-load -o thin
+same '--ideal: over the mean of the layer' "plot-heat --ideal -t thin | sed 1d | awk -F'\t' '{ printf \"%d %d %.9f\n\", \$2, \$3, \$4 }'" \
+	"trace-gen --layers 2 --rows 9 --experts 16 -k 1 -s 3 | expert-load -t | awk -F'\t' '!/^#/ { printf \"%d %d %.9f\n\", \$1, \$3, \$4 * 16 / 9 }'"
+is 'dead experts are crossed out' "$(plot-heat --count -t thin | awk -F'\t' '$4 == "0"' | wc -l)" \
+	sh -c "plot-heat --script thin | sed -n '/dead0 << EOD/,/^EOD/p' | grep -vc EOD"
+is 'those that are, and no others' 0 sh -c 'plot-heat --script load | grep -c dead0'
+same '-t: cells are the counts' "coact -l 1 a | plot-heat --diagonal -t | sed 1d | cut -f 4" "coact -l 1 a | trace-show | grep -v @ | tr , '\n'"
 fails 2 'a suffix that is none' 'plot-heat -o a.gif co' '\.svg, \.png or \.pdf'
 fails 2 'a trace' 'plot-heat --script a' 'nothing to draw'
 fails 2 'a terminal' 'TRACE_FAKE_TTY=1 plot-bars load' 'terminal'

@@ -4,29 +4,71 @@
 #include "bars.h"
 #include "size.h"
 
+/* Blue and orange, violet and gray: apart in gray and to the colour-blind. */
+static const struct {
+	unsigned fill, line;
+} colour[BARS_SETS] = {
+	{0x2c728e, 0x123c4d}, {0xf0a830, 0x9a5a00}, {0x7b4fa3, 0x3d2058}, {0x777777, 0x222222}};
+
+struct height {
+	double lo, hi, least;
+};
+
+static void
+widen(struct height *h, const double *v, size_t n)
+{
+	for (size_t j = 0; v && j < n; j++) {
+		if (v[j] - v[j] != 0)
+			continue;
+		h->lo = MIN(h->lo, v[j]);
+		h->hi = MAX(h->hi, v[j]);
+		h->least = v[j] > 0 ? MIN(h->least, v[j]) : h->least;
+	}
+}
+
+static struct height
+height(const struct bars *panel, size_t n, const struct bars_scale *scale)
+{
+	struct height h = {0, 0, INFINITY};
+	double least;
+
+	for (size_t i = 0; i < n; i++)
+		for (const struct bars *p = &panel[i]; p; p = p->behind) {
+			widen(&h, p->v, p->n);
+			least = h.least; /* the feet of curves are not worth decades */
+			widen(&h, p->cy, p->ncurve);
+			widen(&h, p->law, p->n);
+			h.least = least;
+		}
+	h.hi = scale->max > 0 ? scale->max : h.hi > 0 ? h.hi * 1.04 : h.lo < 0 ? 0 : 1;
+	return h;
+}
+
 static void
 put_scale(struct gp *g, const struct sheet *s, const struct bars *panel, size_t n,
 	  const struct bars_scale *scale)
 {
-	double lo = 0, hi = 0, least = INFINITY;
+	struct height h = height(panel, n, scale);
 
-	for (size_t i = 0; i < n; i++)
-		for (size_t j = 0; j < panel[i].n; j++) {
-			double v = panel[i].v[j];
-
-			if (v - v != 0)
-				continue;
-			lo = MIN(lo, v);
-			hi = MAX(hi, v);
-			least = v > 0 ? MIN(least, v) : least;
-		}
-	hi = scale->max > 0 ? scale->max : hi > 0 ? hi * 1.04 : lo < 0 ? 0 : 1;
 	if (scale->log)
-		gp_printf(g, "set logscale y\nset yrange [%.9g:%.9g]\n", MIN(least, hi) / 2,
-			  hi * 1.2);
+		gp_printf(g, "set logscale y\nset yrange [%.9g:%.9g]\n", MIN(h.least, h.hi) / 2,
+			  h.hi * 1.2);
 	else
-		gp_printf(g, "set yrange [%.9g:%.9g]\nset ytics %.9g\n", lo * 1.04, hi,
-			  sheet_nice(hi - lo, s->ph / 26));
+		gp_printf(g, "set yrange [%.9g:%.9g]\nset ytics %.9g\n", h.lo * 1.04, h.hi,
+			  sheet_nice(h.hi - h.lo, s->ph / 26));
+}
+
+/* What the longest tick at the left needs above the usual, pixels. */
+static double
+wide(const struct bars *panel, size_t n, const struct bars_scale *scale, double ph)
+{
+	struct height h = height(panel, n, scale);
+	double step = sheet_nice(h.hi - h.lo, ph / 26);
+	int most = 0;
+
+	for (int i = 0; !scale->log && i < 40 && i * step <= h.hi; i++)
+		most = MAX(most, snprintf(NULL, 0, "%g", i * step));
+	return most > 3 ? (most - 3) * 7 : 0;
 }
 
 /* What the longest number under the bars needs, pixels. */
@@ -48,7 +90,9 @@ ticks(struct gp *g, const struct sheet *s, const struct bars *p)
 
 	gp_printf(g, "set xrange [%.9g:%.9g]\n", from, from + width * (double)p->n);
 	if (p->width > 0) {
-		gp_printf(g, "set xtics auto\n");
+		double hi = from + width * (double)p->n;
+
+		gp_printf(g, "set xtics %.9g\n", sheet_nice(hi - from, s->pw / 50));
 	} else if (!p->label) {
 		gp_printf(g, "set xtics 0,%zu\n", sheet_step(p->n, s->pw, room(p)));
 	} else {
@@ -62,45 +106,136 @@ ticks(struct gp *g, const struct sheet *s, const struct bars *p)
 	}
 }
 
+/* ---- histograms ---- */
+
+/* Edges and what stands on them: bins, the law; then the curve. */
+static void
+bin_data(struct gp *g, const struct bars *p, size_t i, size_t set)
+{
+	gp_printf(g, "$panel%zu%c << EOD\n", i, (char)('a' + set));
+	for (size_t j = 0; j <= p->n; j++) {
+		gp_printf(g, "%.7g ", p->from + p->width * (double)j);
+		gp_num(g, j < p->n ? p->v[j] : 0);
+		if (p->law)
+			gp_printf(g, " %.7g", p->law[MIN(j, p->n - 1)]);
+		gp_printf(g, "\n");
+	}
+	gp_printf(g, "EOD\n");
+	if (!p->ncurve)
+		return;
+	gp_printf(g, "$curve%zu%c << EOD\n", i, (char)('a' + set));
+	for (size_t j = 0; j < p->ncurve; j++)
+		gp_point(g, p->cx[j], p->cy[j]);
+	gp_printf(g, "EOD\n");
+}
+
+static void
+entry(struct gp *g, const char *name, int named)
+{
+	if (!name || !named) {
+		gp_printf(g, "notitle");
+		return;
+	}
+	gp_printf(g, "title ");
+	gp_quote(g, name);
+}
+
+static void
+plot_bins(struct gp *g, const struct bars *panel, size_t i, const struct bars_scale *scale)
+{
+	const char *comma = "plot ";
+	size_t set = 0;
+
+	for (const struct bars *p = panel; p; p = p->behind, set++) {
+		gp_printf(g,
+			  "%s$panel%zu%c using 1:2 with fillsteps fillstyle %s linecolor '#%06x' ",
+			  comma, i, (char)('a' + set),
+			  panel->behind ? "transparent solid 0.5 noborder" : "solid 0.55 noborder",
+			  colour[set].fill);
+		entry(g, p->set, i == 0);
+		comma = ", \\\n";
+	}
+	set = 0;
+	for (const struct bars *p = panel; p; p = p->behind, set++) {
+		if (p->law) {
+			gp_printf(g,
+				  "%s$panel%zu%c using 1:3 with steps linecolor '#d55e00' "
+				  "linewidth 1.5 ",
+				  comma, i, (char)('a' + set));
+			entry(g, scale->law, i == 0 && set == 0);
+		}
+		if (p->ncurve)
+			gp_printf(g,
+				  "%s$curve%zu%c using 1:2 with lines linecolor '#%06x' linewidth "
+				  "1.3 notitle",
+				  comma, i, (char)('a' + set), colour[set].line);
+	}
+	gp_printf(g, "\n");
+	if (i == 0)
+		gp_printf(g, "unset key\n");
+}
+
+/* ---- bars ---- */
+
+static void
+plot_bars(struct gp *g, const struct bars *p, size_t i, const struct bars_scale *scale)
+{
+	gp_printf(g, "$panel%zu << EOD\n", i);
+	for (size_t j = 0; j < p->n; j++) {
+		gp_printf(g, "%zu ", j);
+		gp_num(g, p->v[j]);
+		gp_printf(g, "\n");
+	}
+	gp_printf(g, "EOD\n");
+	if (p->line > 0 && !(scale->max > 0 && p->line > scale->max))
+		gp_printf(g,
+			  "set label 1 'mean' at graph 1, first %.9g left offset 0.3,0 "
+			  "font ',9' "
+			  "textcolor '#d1495b'\n",
+			  p->line);
+	else
+		gp_printf(g, "unset label 1\n");
+	gp_printf(g, "plot $panel%zu using 1:2 with boxes linecolor '#2c728e'", i);
+	if (p->line > 0)
+		gp_printf(g, ", %.9g with lines linecolor '#d1495b' linewidth 1 dashtype 2",
+			  p->line);
+	gp_printf(g, "\n");
+}
+
 void
 bars_draw(struct gp *g, struct sheet *s, const struct bars *panel, size_t n,
 	  const struct bars_scale *scale)
 {
+	double ph = n > 1 ? 120 : 300;
 	size_t most = 1;
+	int named = 0;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		most = MAX(most, panel[i].n);
-	sheet_begin(g, s, n, n > 1 ? 260 : MIN(MAX((double)most * 9, 360), 760), n > 1 ? 120 : 300);
-	put_scale(g, s, panel, n, scale);
+		named |= panel[i].set != NULL;
+	}
+	if (panel->width > 0 && n >= 32 && n % 8 == 0)
+		s->across = 8; /* of 64 or 128 experts */
+	s->legend = named;
+	s->wide = wide(panel, n, scale, ph);
+	sheet_begin(g, s, n, n > 1 ? 260 : MIN(MAX((double)most * 9, 360), 760), ph);
+	put_scale(g, s, panel, scale->free ? 1 : n, scale);
 	gp_printf(g, "set style fill solid noborder\nset boxwidth 0.86 relative\n"
 		     "set grid y linewidth 0.5 linecolor '#dddddd'\n");
 	for (size_t i = 0; i < n; i++) {
 		const struct bars *p = &panel[i];
+		size_t set = 0;
 
-		gp_printf(g, "$panel%zu << EOD\n", i);
-		for (size_t j = 0; j < p->n; j++) {
-			gp_num(g,
-			       p->width > 0 ? p->from + p->width * ((double)j + 0.5) : (double)j);
-			gp_printf(g, " ");
-			gp_num(g, p->v[j]);
-			gp_printf(g, "\n");
-		}
-		gp_printf(g, "EOD\n");
+		for (const struct bars *b = p; p->width > 0 && b; b = b->behind)
+			bin_data(g, b, i, set++);
 		sheet_panel(g, s, i, p->title, p->x, scale->unit);
+		if (scale->free && i)
+			put_scale(g, s, p, 1, scale);
 		ticks(g, s, p);
-		if (p->line > 0 && !(scale->max > 0 && p->line > scale->max))
-			gp_printf(g,
-				  "set label 1 'mean' at graph 1, first %.9g left offset 0.3,0 "
-				  "font ',9' "
-				  "textcolor '#d1495b'\n",
-				  p->line);
+		if (p->width > 0)
+			plot_bins(g, p, i, scale);
 		else
-			gp_printf(g, "unset label 1\n");
-		gp_printf(g, "plot $panel%zu using 1:2 with boxes linecolor '#2c728e'", i);
-		if (p->line > 0)
-			gp_printf(g, ", %.9g with lines linecolor '#d1495b' linewidth 1 dashtype 2",
-				  p->line);
-		gp_printf(g, "\n");
+			plot_bars(g, p, i, scale);
 	}
 	sheet_end(g);
 }

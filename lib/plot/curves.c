@@ -340,6 +340,8 @@ style(struct gp *g, const struct plan *p, size_t i, int lone)
 	else
 		gp_printf(g, "linecolor '#%06x'", colour_of(p, p->colour[i]));
 	gp_printf(g, " linewidth %s", p->ncolour > LEN(few) ? "1" : "1.3");
+	if (p->c->step && p->colour[i] && p->ncolour <= 5) /* outlines lie on each other */
+		gp_printf(g, " dashtype %zu", p->colour[i] + 1);
 	if (lone && !p->c->step)
 		gp_printf(g, " pointtype 7 pointsize 0.35");
 }

@@ -102,7 +102,9 @@ put_keys(struct curve *c, const struct tr_frame *f)
 		    !strncmp(key, "max_", 4) || !strcmp(key, "row0"))
 			continue;
 		if (tr_text(f, key, val, sizeof val) > 0)
-			curve_tag(c, key, val, 0, !strcmp(key, "name") || !strcmp(key, "run"));
+			curve_tag(c, key, val, 0,
+				  !strcmp(key, "name") || !strcmp(key, "run") ||
+					  !strcmp(key, "kernel"));
 	}
 }
 
@@ -185,6 +187,44 @@ common(struct gather *g, char to[TR_NAME_MAX], const char *s)
 		*to = 0;
 }
 
+/* The outline of a hist frame of one row of bins, from lo to hi: it begins and
+ * ends at 0, and is drawn in steps.  Is f none, 0. */
+static int
+take_outline(struct gather *g, struct tool *t, struct tr_frame *f)
+{
+	const char *lo, *hi;
+	struct curve *c;
+	struct tr_col n;
+	double a, b, *v;
+	size_t bins;
+
+	if (strcmp(f->kind, "hist") || g->x || g->by || g->ncol || g->pool ||
+	    tr_key(f, "lo", &lo) <= 0 || tr_key(f, "hi", &hi) <= 0)
+		return 0;
+	if (tr_col(f, "n", &n) <= 0)
+		tool_fail(t);
+	if (n.width > 1 && n.rows > 1)
+		die("@hist: %llu rows of bins: a curve has one (plot-bars draws them)",
+		    (unsigned long long)n.rows);
+	bins = n.rows * n.width;
+	v = xcalloc(bins + 1, sizeof *v);
+	if (col_f64(&n, 0, bins, v) < 0 || num_f64(lo, lo + strlen(lo), &a) < 0 ||
+	    num_f64(hi, hi + strlen(hi), &b) < 0 || !(a < b))
+		die("@hist: its bins are no numbers");
+	common(g, g->kind, f->kind);
+	common(g, g->column, "n");
+	g->ngroup++;
+	g->input = f->input;
+	c = curve_of(g, t, f, 0, "n", 0);
+	for (size_t i = 0; i <= bins + 1; i++) /* the first edge twice */
+		if (curve_add(c, a + (b - a) / (double)bins * (double)(i ? i - 1 : 0),
+			      i && i <= bins ? v[i - 1] : 0) < 0)
+			die("no memory");
+	g->outlines = 1;
+	free(v);
+	return 1;
+}
+
 void
 gather_take(struct gather *g, struct tool *t, struct tr_frame *f)
 {
@@ -200,6 +240,8 @@ gather_take(struct gather *g, struct tool *t, struct tr_frame *f)
 	if (!wanted(g, f))
 		return;
 	g->nseen++;
+	if (f->rows && take_outline(g, t, f))
+		return;
 	all = has(g, f, g->x) & has(g, f, g->by);
 	for (int i = 0; i < g->ncol; i++)
 		all &= has(g, f, g->col[i]);

@@ -16,6 +16,7 @@ struct gather {
 	const char *x, *y, *by, *frame;
 	struct tr_list layers;
 	int pool;
+	int outlines; /* set: hist frames came, whose curves are outlines in steps */
 	/* what came, curves ordered by gather_end */
 	struct curve *curve;
 	size_t n;

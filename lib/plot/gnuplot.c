@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -53,6 +54,15 @@ gp_printf(struct gp *g, const char *fmt, ...)
 }
 
 void
+gp_put(struct gp *g, const char *s, size_t n)
+{
+	if (room(g, n) < 0)
+		return;
+	memcpy(g->text + g->n, s, n);
+	g->n += n;
+}
+
+void
 gp_quote(struct gp *g, const char *s)
 {
 	if (room(g, 8 * strlen(s) + 2) < 0)
@@ -78,6 +88,17 @@ gp_num(struct gp *g, double x)
 		g->text[g->n++] = '?';
 	else
 		g->n += num_put_f64(g->text + g->n, x);
+}
+
+void
+gp_point(struct gp *g, double x, double y)
+{
+	if (room(g, 64) < 0)
+		return;
+	if (x - x != 0 || y - y != 0)
+		g->text[g->n++] = '\n';
+	else
+		g->n += (size_t)snprintf(g->text + g->n, 64, "%.7g %.7g\n", x, y);
 }
 
 void
@@ -107,7 +128,8 @@ static int
 start(int in, int out, int err, pid_t *pid)
 {
 	/* -d: no settings of the user's own, so that the picture is the same for all */
-	static char *const argv[] = {"gnuplot", "-d", "-", NULL};
+	/* /dev/stdin: read in blocks, where "-" is byte by byte */
+	static char *const argv[] = {"gnuplot", "-d", "/dev/stdin", NULL};
 	static const char *const keep[] = {"PATH", "HOME"}; /* HOME: where fonts are cached */
 	/* the date in a PDF */
 	char *env[] = {"LC_ALL=C", "SOURCE_DATE_EPOCH=0", NULL, NULL, NULL}, *var[2];
@@ -148,18 +170,39 @@ copy(int fd, struct gp *to)
 /* The time of its making out of a PDF, which cairo before 1.17 writes in spite of
  * SOURCE_DATE_EPOCH: the same picture is the same bytes. */
 static void
-undate(struct gp *picture)
+undate(char *p, size_t n)
 {
 	static const char key[] = "/CreationDate (D:", never[] = "19700101000000";
-	char *p = picture->text, *end = p + picture->n;
+	char *end = p + n;
 
-	if (picture->n < 4 || memcmp(p, "%PDF", 4) != 0)
+	if (n < 4 || memcmp(p, "%PDF", 4) != 0)
 		return;
 	while ((p = memmem(p, (size_t)(end - p), key, sizeof key - 1))) {
 		p += sizeof key - 1;
 		if ((size_t)(end - p) >= sizeof never - 1)
 			memcpy(p, never, sizeof never - 1);
 	}
+}
+
+int
+gp_undate(const char *file)
+{
+	int fd = open(file, O_RDWR | O_CLOEXEC), r = fd < 0 ? -1 : 0;
+	struct stat st;
+	char *p;
+
+	if (fd >= 0 && (r = fstat(fd, &st)) == 0 && st.st_size >= 4) {
+		p = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		if (p == MAP_FAILED) {
+			r = -1;
+		} else {
+			undate(p, (size_t)st.st_size);
+			munmap(p, (size_t)st.st_size);
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+	return r;
 }
 
 /* The line that says what is wrong: "line 3: undefined variable: x". */
@@ -172,8 +215,8 @@ complaint(int fd, char err[GP_ERR])
 	snprintf(err, GP_ERR, "gnuplot failed");
 	buf[n > 0 ? n : 0] = 0;
 	for (line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		line += strspn(line, " ");
-		if (!strncmp(line, "line ", 5) && !strstr(line, "warning"))
+		line = strstr(line, "line ");
+		if (line && !strstr(line, "warning"))
 			snprintf(err, GP_ERR, "gnuplot: %.180s", line);
 	}
 }
@@ -209,8 +252,8 @@ gp_run(const struct gp *g, struct sink *out, char err[GP_ERR])
 		r = GP_FAILED;
 	}
 	errno = e;
-	undate(&picture);
-	if (!r && sink_put(out, picture.text, picture.n) < 0)
+	undate(picture.text, picture.n);
+	if (!r && out && sink_put(out, picture.text, picture.n) < 0)
 		r = GP_BROKEN;
 out:
 	e = errno;

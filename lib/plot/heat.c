@@ -46,7 +46,7 @@ put_scale(struct gp *g, const struct sheet *s, const struct heat *panel, size_t 
 			  sheet_nice(lo < 0 ? 2 * MAX(-lo, hi) : hi, s->rows * s->ph / 30));
 	gp_printf(g, "set cblabel ");
 	gp_quote(g, scale->unit);
-	gp_printf(g, " noenhanced offset -0.5,0\nset colorbox user origin screen %.5g,%.5g ",
+	gp_printf(g, " noenhanced offset 0.5,0\nset colorbox user origin screen %.5g,%.5g ",
 		  1 - (BAR - 8.0) / (double)s->w,
 		  1 - (s->ch * (double)(s->rows - 1) + s->over + s->ph + (s->title ? 34 : 4)) /
 				  (double)s->h);
@@ -87,6 +87,24 @@ data(struct gp *g, size_t number, const struct heat *p, int log, size_t zoom)
 			gp_printf(g, c + 1 < columns ? " " : "\n");
 		}
 	gp_printf(g, "EOD\n");
+}
+
+/* Where the cells of 0 are: their number. */
+static size_t
+dead(struct gp *g, size_t number, const struct heat *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; p->dead && i < p->rows * p->columns; i++) {
+		if (p->v[i] != 0)
+			continue;
+		if (!n++)
+			gp_printf(g, "$dead%zu << EOD\n", number);
+		gp_printf(g, "%zu %zu\n", i % p->columns, i / p->columns);
+	}
+	if (n)
+		gp_printf(g, "EOD\n");
+	return n;
 }
 
 /* Few cells are drawn as shapes, which stay sharp; many as an image, which
@@ -131,7 +149,10 @@ heat_draw(struct gp *g, struct sheet *s, const struct heat *panel, size_t n,
 	for (size_t i = 0; i < n; i++) {
 		const struct heat *p = &panel[i];
 
+		size_t crosses;
+
 		data(g, i, p, scale->log, zoom);
+		crosses = dead(g, i, p);
 		sheet_panel(g, s, i, p->title, p->x, p->y);
 		ticks(g, s, p);
 		gp_printf(g, "set xrange [-0.5:%zu.5]\nset yrange [%zu.5:-0.5]\n", p->columns - 1,
@@ -140,7 +161,17 @@ heat_draw(struct gp *g, struct sheet *s, const struct heat *panel, size_t n,
 		if (zoom > 1)
 			gp_printf(g, "using ($1/%zu-%.9g):($2/%zu-%.9g):3 ", zoom,
 				  0.5 - 0.5 / (double)zoom, zoom, 0.5 - 0.5 / (double)zoom);
-		gp_printf(g, "with image%s\n", cells <= SHAPES ? " pixels" : "");
+		gp_printf(g, "with image%s", cells <= SHAPES ? " pixels" : "");
+		if (crosses)
+			gp_printf(g,
+				  ", $dead%zu using 1:2 with points pointtype 2 pointsize %.3g "
+				  "linecolor '#ff5040' linewidth 1",
+				  i,
+				  MIN(MAX(MIN(s->pw / (double)p->columns, s->ph / (double)p->rows) /
+						  16,
+					  0.15),
+				      0.7));
+		gp_printf(g, "\n");
 		if (i == 0)
 			gp_printf(g, "unset colorbox\n");
 	}

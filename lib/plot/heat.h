@@ -11,6 +11,7 @@ struct heat {
 	size_t rows, columns;
 	const double *v;       /* [rows][columns]; NaN: no cell */
 	const uint64_t *label; /* [rows], or NULL: rows are 0, 1, 2 ... */
+	int dead;              /* cells of 0 are crossed out */
 };
 
 struct heat_scale {

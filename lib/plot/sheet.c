@@ -3,7 +3,7 @@
 
 #include "sheet.h"
 
-enum { FONT = 12, TITLE = 34, TICKS = 36, LABEL = 20, HEAD = 26, GAP = 14, EDGE = 18 };
+enum { FONT = 12, TITLE = 34, TICKS = 36, LABEL = 20, HEAD = 26, LEGEND = 24, GAP = 14, EDGE = 18 };
 
 int
 sheet_format(const char *file)
@@ -66,10 +66,17 @@ terminal(struct gp *g, const struct sheet *s)
 	gp_printf(g, "noenhanced font 'sans,%d' background '#ffffff'\n", FONT);
 }
 
+/* What stands over all panels. */
+static double
+top_of(const struct sheet *s)
+{
+	return (s->title ? TITLE : 4) + (s->legend ? LEGEND : 0);
+}
+
 void
 sheet_begin(struct gp *g, struct sheet *s, size_t n, double pw, double ph)
 {
-	double top = s->title ? TITLE : 4, side = LABEL + EDGE + (double)s->right;
+	double top = top_of(s), side = LABEL + EDGE + (double)s->right;
 
 	s->n = n;
 	s->left = TICKS + s->wide;
@@ -77,6 +84,8 @@ sheet_begin(struct gp *g, struct sheet *s, size_t n, double pw, double ph)
 	/* about as wide as high */
 	s->columns =
 		(size_t)ceil(sqrt((double)n * (ph + HEAD + TICKS) / (pw + s->left + GAP)) - 0.3);
+	if (s->across)
+		s->columns = s->across;
 	if (s->columns < 1)
 		s->columns = 1;
 	if (s->columns > n)
@@ -103,7 +112,20 @@ sheet_begin(struct gp *g, struct sheet *s, size_t n, double pw, double ph)
 		gp_printf(g, " at screen 0.5,%.5g center noenhanced font 'sans,15'\n",
 			  1 - TITLE * 0.55 / (double)s->h);
 	}
+	if (s->legend)
+		gp_printf(g,
+			  "set key at screen 0.5,%.5g center top horizontal maxrows 1 samplen 1.5 "
+			  "font 'sans,11' noenhanced\n",
+			  1 - (top - LEGEND + 2) / (double)s->h);
 	gp_printf(g, "set multiplot\n");
+}
+
+static int
+font(const char *title, double room)
+{
+	double size = FONT * room / ((double)strlen(title) * 6.4);
+
+	return size < 6 ? 6 : (int)size;
 }
 
 void
@@ -113,7 +135,7 @@ sheet_panel(struct gp *g, const struct sheet *s, size_t i, const char *title, co
 	size_t column = i % s->columns, row = i / s->columns;
 	double w = (double)s->w, h = (double)s->h;
 	double l = LABEL + (double)column * s->cw + s->left;
-	double t = (s->title ? TITLE : 4) + (double)row * s->ch + s->over;
+	double t = top_of(s) + (double)row * s->ch + s->over;
 
 	gp_printf(g, "set lmargin at screen %.5g\nset rmargin at screen %.5g\n", l / w,
 		  (l + s->pw) / w);
@@ -121,6 +143,8 @@ sheet_panel(struct gp *g, const struct sheet *s, size_t i, const char *title, co
 		  1 - (t + s->ph) / h);
 	gp_printf(g, "set title ");
 	gp_quote(g, title);
+	if ((double)strlen(title) * 6.4 > s->cw) /* smaller where it would touch the next */
+		gp_printf(g, " font 'sans,%d'", font(title, s->cw));
 	gp_printf(g, " noenhanced offset 0,-0.7\nset xlabel ");
 	gp_quote(g, i + s->columns >= s->n ? x : "");
 	gp_printf(g, " noenhanced offset 0,0.5\nset ylabel ");

@@ -11,6 +11,8 @@ struct sheet {
 	int format;          /* SHEET_... */
 	unsigned long w, h;  /* of the whole, pixels; 0: what the panels need */
 	unsigned long right; /* free at the right of the panels, pixels */
+	size_t across;       /* panels in a row; 0: about as wide as high */
+	int legend;          /* a line for a legend stands over the panels */
 	double wide;         /* what ticks at the left need above the usual, pixels */
 
 	/* set by sheet_begin */

@@ -166,13 +166,17 @@ elif job == "place":  # FILE.jsonl placement.json ROWS COLS E SHARED FACTOR A B 
     print(f"{sum(costs) / len(costs):.6f}")
 elif job == "have":  # MODULE: 3 where there is none
     sys.exit(absent(args[0]))
-elif job == "logits":  # ROWS EXPERTS [bf16]: normal ones, as a trace
-    rows, experts = int(args[0]), int(args[1])
-    x = np.random.default_rng(1).normal(size=(rows, experts)).astype("f4")
-    if args[2:] == ["bf16"]:
-        x = (x.view("u4") & 0xffff0000).view("f4")
-    head = f"@trace v=1 layers=1 experts={experts} topk=8\n@route batch=0 layer=0 rows={rows} cols=logit:f32:{experts} bytes={x.nbytes}\n"
-    sys.stdout.buffer.write(head.encode() + x.tobytes() + b"\n@end frames=1\n")
+elif job == "logits":  # ROWS EXPERTS [bf16 | LAYERS]: normal ones, as a trace
+    rows, experts, how = int(args[0]), int(args[1]), (args[2:] + ["1"])[0]
+    layers = 1 if how == "bf16" else int(how)
+    rng, out = np.random.default_rng(1), sys.stdout.buffer
+    out.write(f"@trace v=1 layers={layers} experts={experts} topk=8 model=m\n".encode())
+    for layer in range(layers):
+        x = rng.normal(size=(rows, experts)).astype("f4")
+        if how == "bf16":
+            x = (x.view("u4") & 0xffff0000).view("f4")
+        out.write(f"@route batch=0 layer={layer} rows={rows} cols=logit:f32:{experts} bytes={x.nbytes}\n".encode() + x.tobytes() + b"\n")
+    out.write(f"@end frames={layers}\n".encode())
 elif job in ("sklearn", "scipy") and absent(job):
     sys.exit(3)
 elif job == "sklearn":  # FILE N KERNEL: the table of the original, of every N-th value
@@ -222,6 +226,20 @@ elif job == "json-dump":  # FILE [--indent]: a log of the routes of a trace
         {"layer": 0, "router_logits_shape": list(t["logit"].shape), "router_logits_sample": t["logit"].tolist(),
          "selected_experts": t["ids"].tolist(), "expert_weights": t["w"].tolist()}]} for i, (_, t) in enumerate(frames(args[0]))]
     json.dump({"config": "", "samples": samples}, open("/dev/null", "w"), indent=2 if args[1:] else None)
+elif job == "pictures":  # so many experts of the first layer of a trace, a histogram with its curve each
+    import matplotlib
+    matplotlib.use("svg")
+    import matplotlib.pyplot as plt
+    import seaborn
+    raw, experts = open(args[0], "rb").read(), int(args[1])
+    at = raw.index(b"\n", raw.index(b"\n@route") + 1) + 1
+    x = np.frombuffer(raw[at:at + 2000 * experts * 4], "f4").reshape(2000, experts)
+    for e in range(int(args[2])):
+        plt.figure(figsize=(10, 6))
+        seaborn.histplot(x[:, e], bins=100, kde=True)
+        plt.title(f"Expert {e}")
+        plt.savefig(f"{args[3]}/{e}.svg")
+        plt.close()
 elif job == "lognormal":  # counts of 58 layers, as frames in JSON Lines
     import json
     w = np.random.default_rng(0).lognormal(0, 1, (58, 256))

@@ -9,7 +9,7 @@ set multiplot
 set palette defined (0 '#440154', 1 '#472d7b', 2 '#3b528b', 3 '#2c728e', 4 '#21918c', 5 '#28ae80', 6 '#5ec962', 7 '#addc30', 8 '#fde725')
 set cbrange [0:120]
 set cbtics 10
-set cblabel 'tokens' noenhanced offset -0.5,0
+set cblabel 'tokens' noenhanced offset 0.5,0
 set colorbox user origin screen 0.8535,0.11504 size screen 0.019108,0.77876 border
 set object 1 rectangle from graph 0,0 to graph 1,1 behind fillcolor rgb '#dddddd' fillstyle solid noborder
 $panel0 << EOD

@@ -1,21 +1,27 @@
 /*
  * Result frames in; a picture of bars out, a panel a frame (count, topk, load,
- * hist, tables).  Counters of equal identity are added first, so shards may
- * come one after the other.
+ * tables), or a row of bins (hist).  Counters of equal identity are added
+ * first, so shards may come one after the other.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../lib/plot/barfiles.h"
 #include "../../lib/plot/bars.h"
+#include "../../lib/plot/hists.h"
 #include "../../lib/plot/picture.h"
 #include "../../lib/stats/sum.h"
+#include "num.h"
+#include "size.h"
 
 static struct tr_list layers;
-static struct picture pic;
-static struct bars_scale scale;
-static int sorted, cdf, raw;
+static struct barfiles files;
+static struct picture *const pic = &files.pic;
+static struct bars_scale *const scale = &files.scale;
+static int sorted, cdf, raw, overlay;
 static uint64_t top;
-static const char *column, *frame;
+static const char *column, *frame, *panel_title, *xlabel, *ylabel;
 static int nseen;
 
 static const struct opt opts[] = {
@@ -28,9 +34,20 @@ static const struct opt opts[] = {
 	{0, "sort", NULL, OPT_FLAG, &sorted, "the highest first", 0, 0},
 	{0, "cdf", NULL, OPT_FLAG, &cdf, "the highest first, added up to 100 %", 0, 0},
 	{0, "top", "N", OPT_U64, &top, "the N highest", 1, 0},
-	{0, "log", NULL, OPT_FLAG, &scale.log, "logarithmic heights", 0, 0},
-	{0, "max", "X", OPT_F64, &scale.max, "value of the greatest height (the largest)", 0, 0},
-	PICTURE_OPTS(pic),
+	{0, "overlay", NULL, OPT_FLAG, &overlay, "data sets in one panel", 0, 0},
+	{0, "log", NULL, OPT_FLAG, &files.scale.log, "logarithmic heights", 0, 0},
+	{0, "max", "X", OPT_F64, &files.scale.max, "value of the greatest height (the largest)", 0,
+	 0},
+	{0, "free", NULL, OPT_FLAG, &files.scale.free, "each panel its own greatest height", 0, 0},
+	{0, "each", NULL, OPT_FLAG, &files.each, "a file a panel", 0, 0},
+	{0, "panels", "N", OPT_U64, &files.most, "at most N panels a file", 1, 0},
+	{0, "panel-title", "TEXT", OPT_STR, &panel_title, "over a panel, with {layer} and the like",
+	 0, 0},
+	{0, "xlabel", "TEXT", OPT_STR, &xlabel, "under the x axis", 0, 0},
+	{0, "ylabel", "TEXT", OPT_STR, &ylabel, "beside the y axis", 0, 0},
+	{'t', "text", NULL, OPT_FLAG, &files.pic.text, "the table behind the picture instead", 0,
+	 0},
+	PICTURE_OPTS(files.pic),
 	{0},
 };
 
@@ -38,12 +55,9 @@ static struct tool t = {.name = "plot-bars",
 			.operands = "[FILE ...]",
 			.what = "draw counts as bar charts",
 			.opts = opts,
-			.flags = TOOL_BYTES | TOOL_FOLD | TOOL_FORCE};
+			.flags = TOOL_OWNOUT | TOOL_FOLD | TOOL_FORCE | TOOL_JOBS};
 
-static struct panel {
-	char title[200], x[32];
-	struct bars bars;
-} * panel;
+static struct panel *panel;
 static size_t npanel;
 static char unit[48];
 
@@ -64,33 +78,36 @@ by_height(const void *a, const void *b)
 
 /* Bars in falling order, their names with them. */
 static void
-sort(struct bars *b, double *v)
+sort(struct panel *p)
 {
+	struct bars *b = &p->bars;
 	struct bar *bar = xcalloc(b->n, sizeof *bar);
 	uint64_t *label = xcalloc(b->n, sizeof *label);
 	double sum = 0, so_far = 0;
 
 	for (size_t i = 0; i < b->n; i++)
-		bar[i] = (struct bar){v[i], i};
+		bar[i] = (struct bar){p->v[i], i};
 	qsort(bar, b->n, sizeof *bar, by_height);
 	for (size_t i = 0; i < b->n; i++) {
 		sum += bar[i].v;
-		v[i] = bar[i].v;
+		p->v[i] = bar[i].v;
 		label[i] = bar[i].id;
 	}
 	for (size_t i = 0; cdf && i < b->n; i++) {
-		so_far += v[i];
-		v[i] = sum > 0 ? 100 * so_far / sum : 0;
+		so_far += p->v[i];
+		p->v[i] = sum > 0 ? 100 * so_far / sum : 0;
 		label[i] = i + 1;
 	}
 	if (top && top < b->n)
 		b->n = top;
-	b->label = label;
+	*b = (struct bars){.n = b->n, .v = p->v, .label = label, .line = cdf ? 0 : b->line};
+	if (cdf)
+		memcpy(p->x, "rank", sizeof "rank");
 	free(bar);
 }
 
 static void
-add(struct series *s)
+add(struct series *s, struct tr_frame *f)
 {
 	size_t n = s->rows * s->columns;
 	double sum = 0;
@@ -98,40 +115,112 @@ add(struct series *s)
 
 	panel = xrealloc(panel, npanel + 1, sizeof *panel);
 	p = memset(&panel[npanel++], 0, sizeof *panel);
+	p->facts = (struct facts){s->layer, TR_NONE, tr_get(f, "k", TR_NONE), TR_NONE, TR_NONE};
 	picture_title(s, p->title, sizeof p->title);
 	memcpy(p->x, s->x, sizeof p->x);
-	p->bars = (struct bars){.n = n, .v = s->v, .from = s->from, .width = s->width};
+	p->v = s->v;
+	p->bars = (struct bars){.n = n, .v = s->v};
 	for (size_t i = 0; i < n; i++)
 		sum += s->v[i];
-	if (!s->width && !cdf)
+	if (!cdf)
 		p->bars.line = sum / (double)n; /* all alike */
-	if (sorted || cdf || top) {
-		p->bars.width = 0;
-		sort(&p->bars, s->v);
-	}
 	memcpy(unit, s->unit, sizeof unit);
-	if (cdf) {
-		memcpy(unit, "% of all picks", sizeof "% of all picks");
-		memcpy(p->x, "rank", sizeof "rank");
-	}
 	s->v = NULL; /* the panel's now */
 }
 
 static void
-draw(void)
+take(struct tr_frame *f)
 {
-	struct bars *bars = xcalloc(npanel, sizeof *bars);
-	struct gp g = {0};
+	size_t first = npanel;
+	char why[NAMING_ERR];
+	struct series s = {0};
+	const char *lo;
+	int r;
+
+	if (!strcmp(f->kind, "hist") && !column &&
+	    (tr_key(f, "lo", &lo) > 0 || tr_col(f, "lo", &(struct tr_col){0}) > 0)) {
+		if ((r = hists_read(f, &panel, &npanel, why)) < 0)
+			die("%s", r == TR_ENOMEM ? "no memory" : why);
+		memcpy(unit, "values", sizeof "values");
+	} else {
+		r = picture_series(pic, &s, f, column, raw);
+		if (r && s.matrix)
+			die("@%s is a matrix: plot-heat draws it", f->kind);
+		if (r && s.rows && s.columns)
+			add(&s, f);
+		series_free(&s);
+	}
+	for (size_t i = first; (sorted || cdf || top) && i < npanel; i++)
+		sort(&panel[i]);
+}
+
+/* Panels that differ in the data set alone go behind the first of them. */
+static void
+lay_over(void)
+{
+	size_t *head = xcalloc(npanel + 1, sizeof *head), n = 0;
 
 	for (size_t i = 0; i < npanel; i++) {
-		bars[i] = panel[i].bars;
-		bars[i].title = panel[i].title;
-		bars[i].x = panel[i].x;
+		struct bars *b = NULL;
+		size_t j = n, sets = 1;
+
+		while (j-- > 0 && !hists_alike(&panel[head[j]], &panel[i]))
+			;
+		if (j == SIZE_MAX || panel[i].bars.width <= 0) {
+			head[n++] = i;
+			continue;
+		}
+		b = &panel[head[j]].bars;
+		if (b->n != panel[i].bars.n || b->from != panel[i].bars.from ||
+		    b->width != panel[i].bars.width)
+			die("--overlay: %s: bins differ: logit-hist --common makes them alike",
+			    panel[i].title);
+		for (; b->behind; sets++)
+			b = (struct bars *)b->behind;
+		if (sets == BARS_SETS)
+			die("--overlay: %s: more than %d data sets", panel[i].title, BARS_SETS);
+		panel[i].bars.set = xstrdup(panel[i].set);
+		b->behind = xmalloc(sizeof *b);
+		memcpy((void *)b->behind, &panel[i].bars, sizeof *b);
 	}
-	scale.unit = unit;
-	bars_draw(&g, &pic.sheet, bars, npanel, &scale);
-	picture_end(&pic, &t, &g);
-	free(bars);
+	for (size_t i = 0; i < n; i++)
+		panel[i] = panel[head[i]];
+	for (size_t i = 0; i < n; i++)
+		if (panel[i].bars.behind)
+			panel[i].bars.set = panel[i].set;
+	free(head);
+	npanel = n;
+}
+
+static void
+label(void)
+{
+	struct tr_frame *trace = tr_head_trace(t.head);
+	char err[NAMING_ERR], text[NAMING_MAX];
+
+	for (size_t i = 0; i < npanel; i++) {
+		struct panel *p = &panel[i];
+		size_t n = strlen(p->title);
+
+		if (!*p->facts.model)
+			tr_text(trace, "model", p->facts.model, sizeof p->facts.model);
+		if (!*p->facts.dataset)
+			tr_text(trace, "dataset", p->facts.dataset, sizeof p->facts.dataset);
+		if (!overlay && *p->set)
+			snprintf(p->title + n, sizeof p->title - n, " %s", p->set);
+		if (panel_title && naming_put(text, panel_title, &p->facts, 0, err) < 0)
+			die("--panel-title %s", err);
+		if (panel_title)
+			snprintf(p->title, sizeof p->title, "%.199s", text);
+		if (xlabel)
+			snprintf(p->x, sizeof p->x, "%s", xlabel);
+		if (p->law && !p->bars.set)
+			p->bars.set = *p->set ? p->set : "observed";
+		p->bars.title = p->title;
+		p->bars.x = p->x;
+	}
+	scale->unit = ylabel ? ylabel : cdf ? "% of all picks" : unit;
+	scale->law = "uniform";
 }
 
 int
@@ -139,11 +228,9 @@ main(int argc, char **argv)
 {
 	struct sum *sum = sum_new();
 	struct tr_frame f;
-	struct series s;
-	int r;
 
 	tool_start(&t, argc, argv);
-	picture_start(&pic, &t);
+	barfiles_start(&files, &t);
 	while (tool_next(&t, &f)) {
 		if (!series_has(&f) || !tr_list_has(&layers, tr_get(&f, "layer", 0)) ||
 		    !tool_named(&f, frame))
@@ -155,19 +242,17 @@ main(int argc, char **argv)
 	sum_sort(sum);
 	for (size_t i = 0; i < sum_count(sum); i++) {
 		f = *sum_at(sum, i);
-		r = picture_series(&pic, &s, &f, column, raw);
-		if (r && s.matrix && !s.width)
-			die("@%s is a matrix: plot-heat draws it", f.kind);
-		if (r && s.rows && s.columns)
-			add(&s);
-		series_free(&s);
+		take(&f);
 	}
 	if (!nseen && frame)
 		die("nothing to draw: no frames of %s%s", frame,
 		    layers.n ? " of these layers" : "");
 	if (!npanel)
-		picture_nothing(&pic, "it draws what expert-load and topk-stats write");
-	draw();
+		picture_nothing(pic, "it draws what expert-load and topk-stats write");
+	if (overlay)
+		lay_over();
+	label();
+	barfiles_put(&files, &t, panel, npanel);
 	sum_free(sum);
 	return tool_end(&t);
 }

@@ -107,6 +107,8 @@ x_name(void)
 		return order == DESC ? "rank, the largest first" : "rank, the least first";
 	if (in.x)
 		return in.x;
+	if (in.outlines)
+		return "value";
 	if (!in.pool && (!strcmp(in.kind, "count") || !strcmp(in.kind, "topk")))
 		return "expert";
 	return !in.pool && !strcmp(in.kind, "load") ? "device" : "row";
@@ -167,6 +169,7 @@ draw(void)
 
 	plot.curve = in.curve;
 	plot.n = in.n;
+	plot.step |= in.outlines;
 	plot.x = plot.x ? plot.x : x_name();
 	plot.y = plot.y ? plot.y : y_name();
 	plot.percent = cumulative;

@@ -11,11 +11,12 @@
 #include "../../lib/plot/heat.h"
 #include "../../lib/plot/picture.h"
 #include "../../lib/stats/sum.h"
+#include "num.h"
 
 static struct tr_list layers;
 static struct picture pic;
 static struct heat_scale scale;
-static int diagonal, raw;
+static int diagonal, raw, ideal;
 static const char *column, *frame;
 static int nseen;
 
@@ -26,9 +27,12 @@ static const struct opt opts[] = {
 	{0, "col", "NAME", OPT_STR, &column, "the column to draw (n, else the first numbers)", 0,
 	 0},
 	{0, "count", NULL, OPT_FLAG, &raw, "counts, not shares of the tokens", 0, 0},
+	{0, "ideal", NULL, OPT_FLAG, &ideal, "over what each would have if all in a row were alike",
+	 0, 0},
 	{0, "diagonal", NULL, OPT_FLAG, &diagonal, "an expert with itself, too", 0, 0},
 	{0, "log", NULL, OPT_FLAG, &scale.log, "logarithmic colours", 0, 0},
 	{0, "max", "X", OPT_F64, &scale.max, "value of the last colour (the largest)", 0, 0},
+	{'t', "text", NULL, OPT_FLAG, &pic.text, "the table behind the picture instead", 0, 0},
 	PICTURE_OPTS(pic),
 	{0},
 };
@@ -44,6 +48,7 @@ static struct panel {
 	size_t rows, columns;
 	double *v;
 	uint64_t *label;
+	int dead;
 } * panel;
 static size_t npanel;
 static char unit[48];
@@ -71,8 +76,20 @@ panel_of(const struct series *s)
 	return p;
 }
 
+/* 1 is the mean of the row. */
 static void
-add(const struct series *s)
+over_ideal(double *v, size_t n)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += v[i];
+	for (size_t i = 0; i < n; i++)
+		v[i] = sum > 0 ? v[i] * (double)n / sum : NAN;
+}
+
+static void
+add(const struct series *s, const char *kind)
 {
 	struct panel *p = panel_of(s);
 	size_t rows = s->matrix ? s->rows : 1;
@@ -83,10 +100,37 @@ add(const struct series *s)
 		p->label = xrealloc(p->label, p->rows + 1, sizeof *p->label);
 		p->label[p->rows] = s->layer == TR_NONE ? p->rows : s->layer;
 	}
+	p->dead = !strcmp(kind, "count") || !strcmp(kind, "load");
+	for (size_t i = 0; ideal && i < rows; i++)
+		over_ideal(p->v + (p->rows + i) * p->columns, p->columns);
 	for (size_t i = 0; s->diagonal && !diagonal && i < rows; i++)
 		p->v[i * p->columns + i] = NAN; /* it would hide the rest */
 	p->rows += rows;
 	memcpy(unit, s->unit, sizeof unit);
+	if (ideal)
+		memcpy(unit, "load / ideal load", sizeof "load / ideal load");
+}
+
+static void
+put_text(void)
+{
+	char buf[NUM_MAX + 1];
+
+	sink_printf(t.sink, "# panel\trow\tcolumn\tvalue\n");
+	for (size_t i = 0; i < npanel; i++) {
+		const struct panel *p = &panel[i];
+
+		for (size_t k = 0; k < p->rows * p->columns; k++) {
+			size_t row = k / p->columns;
+			uint64_t name = p->label ? p->label[row] : row;
+
+			buf[num_put_f64(buf, p->v[k])] = 0;
+			sink_printf(t.sink, "%s\t%llu\t%zu\t%s\n", p->title,
+				    (unsigned long long)name, k % p->columns, buf);
+		}
+	}
+	if (sink_flush(t.sink) < 0)
+		tool_broken(&t);
 }
 
 static void
@@ -98,7 +142,8 @@ draw(void)
 	for (size_t i = 0; i < npanel; i++) {
 		struct panel *p = &panel[i];
 
-		heat[i] = (struct heat){p->title, p->x, p->y, p->rows, p->columns, p->v, p->label};
+		heat[i] = (struct heat){p->title,   p->x, p->y,     p->rows,
+					p->columns, p->v, p->label, p->dead};
 	}
 	scale.unit = unit;
 	heat_draw(&g, &pic.sheet, heat, npanel, &scale);
@@ -129,7 +174,7 @@ main(int argc, char **argv)
 		f = *sum_at(sum, i);
 		r = picture_series(&pic, &s, &f, column, raw);
 		if (r && s.rows && s.columns)
-			add(&s);
+			add(&s, f.kind);
 		series_free(&s);
 	}
 	if (!nseen && frame)
@@ -137,7 +182,10 @@ main(int argc, char **argv)
 		    layers.n ? " of these layers" : "");
 	if (!npanel)
 		picture_nothing(&pic, "it draws what coact, expert-load and topk-stats write");
-	draw();
+	if (pic.text)
+		put_text();
+	else
+		draw();
 	sum_free(sum);
 	return tool_end(&t);
 }
