@@ -187,13 +187,13 @@ between(double a, double b, double w, double x)
 	return (b - a) / w * x + a;
 }
 
-/* ln y at u, 0 to 1, in a cell; NaN where it has none. */
+/* ln y at u, 0 to 1, in a cell, -746 where y is 0 as a double; NaN where it has none. */
 static inline double
 ln_in(const double c[4], double u)
 {
 	double ln = c[0] + u * (c[1] + u * (c[2] + u * c[3]));
 
-	return ln > 0 ? 0 : ln;
+	return ln > 0 ? 0 : ln < -746 ? -746 : ln;
 }
 
 /* Within an even grid, NaN elsewhere, and 1 if there is one.  The cell is a product away: where
