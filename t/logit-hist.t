@@ -33,7 +33,7 @@ PY
 s=1
 while [ $s -le 20 ]; do
 	$py make.py $s >x.jsonl
-	jsonl2trace -o x x.jsonl
+	jsonl2trace --no-prog -o x x.jsonl
 	for how in "logit 7 -2.01 2.02" "softmax 9 0 1.003" "logit 4 -1.005 3.001 experts"; do
 		set -- $how
 		# shellcheck disable=SC2086
@@ -44,6 +44,9 @@ while [ $s -le 20 ]; do
 	trace-filter -b 1 x | logit-hist --range=-3,4 -o h1
 	logit-hist --range=-3,4 -t x >all
 	trace-sum -t h0 h1 | cmp -s - all || echo "$s: shards"
+	for i in 0 1; do trace-filter --no-prog -b $i x | logit-hist --no-prog --range=-3,4 --experts -o h$i; done
+	logit-hist --no-prog --range=-3,4 --experts -o all x
+	trace-sum --no-prog h1 h0 | cmp -s - all || echo "$s: shards, bytes"
 	s=$((s + 1))
 done >wrong 2>&1
 is 'counts, of logits and softmax, by expert; shards add up: 20 seeds' '' cat wrong

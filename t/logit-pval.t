@@ -21,9 +21,48 @@ logit-pval --at=$at -t k | grep -v '^#' | cut -f 5 >got
 is 'as the exact sum within the grid to nine digits, beyond it to a tenth of the exponent' '' sh -c "paste got want | awk 'NR > 1 && NR <= 10 && (\$1 / \$2 - 1) ^ 2 > 1e-18 { print NR, \$0 } NR > 10 && (log(\$1) / log(\$2) - 1) ^ 2 > 0.02 { print NR, \$0 }'"
 is 'clamped' '0.01 0.99' sh -c "logit-pval --clamp 0.01 --at=4,-4 -t k | grep -v '^#' | cut -f 5 | xargs"
 same 'the logits stay, or go' 'logit-pval --no-prog -m k w | trace-filter --no-prog --drop logit' 'logit-pval --no-prog --drop -m k w'
+{ sed 1q w.jsonl; echo '{"kind":"prog","name":"log2trace","ver":"1"}'; sed '1d; s/"frames":1/"frames":2/' w.jsonl; } | jsonl2trace --no-prog | logit-pval -m k -o made
+is 'who made it stays' 'log2trace logit-pval' sh -c "trace-heads made | sed -n 's/^@prog name=\([^ ]*\).*/\1/p' | xargs"
 fails 2 'no tables' 'logit-pval w' 'no tables'
 fails 2 'no table of the layer' "sed 's/\"layers\":1/\"layers\":1,\"map\":\"3\"/; s/layer\":0/layer\":3/' w.jsonl | jsonl2trace | logit-pval -m k" 'no table of layer 3'
 fails 2 'a table without what is asked for' 'logit-kde --compat cumsum -o c w; logit-pval -m c w' 'no column sf'
+is 'by counting, ties too' '0.09090909090909091 0.18181818181818182 0.45454545454545453 1' sh -c "{ head -n 1 w.jsonl; echo '{\"kind\":\"route\",\"layer\":0,\"rows\":1,\"cols\":\"logit:f32:10\",\"logit\":[[1,2,2,2,-1,0,0,3,-1,-2]]}'; tail -n 1 w.jsonl; } | sed 's/experts\":8/experts\":10/' | jsonl2trace -o ten; logit-pval --empirical ten --at=4,3,2,-5 -t ten | grep -v '^#' | cut -f 5 | xargs"
+cat >emp.py <<'PY'
+import json, random, sys
+random.seed(int(sys.argv[1]))
+E = 4
+def trace(name, rows):
+    with open(name, 'w') as o:
+        print(json.dumps({"kind": "trace", "v": 1, "layers": 2, "experts": E, "topk": 1}), file=o)
+        for l, n in enumerate(rows):
+            print(json.dumps({"kind": "route", "layer": l, "rows": len(n), "cols": "logit:f32:4", "logit": n}), file=o)
+        print(json.dumps({"kind": "end", "frames": len(rows)}), file=o)
+def make(T):
+    return [[[round(random.gauss(l, 1) * 4) / 4 for _ in range(E)] for _ in range(T)] for l in range(2)]
+train, test = make(25), make(10)
+trace('train.jsonl', train)
+trace('test.jsonl', test)
+for n in train:
+    random.shuffle(n)
+trace('other.jsonl', train)
+for n, m in zip(train, test):
+    v = [x for r in n for x in r]
+    for r in m:
+        print(','.join(repr((1 + sum(y >= x for y in v)) / (len(v) + 1)) for x in r))
+PY
+for s in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	$py emp.py $s >want
+	for f in train test other; do jsonl2trace -o $f $f.jsonl; done
+	logit-pval --empirical train -t test | awk -F'\t' '!/^#/ { print $NF }' >got
+	$py -c 'import sys; g, w = [[float(x) for l in open(f) for x in l.split(",")] for f in sys.argv[1:]]; sys.exit(g != w or len(g) != 80)' got want || echo "$s"
+	logit-pval --no-prog --empirical other -o o test
+	logit-pval --no-prog --empirical train test | cmp -s - o || echo "$s: order"
+done >wrong 2>&1
+is 'counts of the layer, in any order: 20 seeds' '' cat wrong
+fails 2 'no training logits of the layer' 'logit-pval --empirical w test' 'no training logits of layer 1'
+fails 2 'no training logits' 'trace-gen -o gen; logit-pval --empirical gen w' 'no logits of those layers'
+fails 2 'counts and tables' 'logit-pval --empirical w -m k w' 'not with -m'
+fails 2 'training logits cut short' 'head -c 300 w >cut; logit-pval --empirical cut w' 'cut: '
 if [ -d "$D" ]; then
 	pkl2trace "$D/distribution_model_layer_0.pkl" -o pkl
 	is 'the published table, as the original reads it' '0.9919047093336391 0.5096399462572061 0.1447244126564331 0.04050699705683092 0.0034889682804496447 1.2616015312549855e-05 1.5496125480574108e-06 0 0' sh -c \

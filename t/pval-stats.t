@@ -44,6 +44,30 @@ while [ $s -le 20 ]; do
 	s=$((s + 1))
 done >wrong 2>&1
 is 'mean, least, distances, shares: 20 seeds' '' cat wrong
+
+# the worked example: 4 tokens, 8 experts, the three best of each
+cat >w.jsonl <<'E'
+{"kind":"trace","v":1,"layers":1,"experts":8,"topk":3}
+{"kind":"route","layer":0,"rows":4,"cols":"logit:f32:8","logit":[[2,-1,0.5,0,-0.5,1,-2,0.25],[-0.75,1.5,-0.25,0.75,-1.5,-1.25,0.125,3],[0.5,0.5,-0.5,1.25,-3,-0.125,-1,0.375],[-1.75,0.625,2.5,-0.375,0,-0.875,1.75,-2.25]]}
+{"kind":"end","frames":1}
+E
+jsonl2trace w.jsonl | trace-route -o w
+logit-kde -o k w
+logit-pval -m k -o wp w
+expert-load -o n w
+expert-load --by-batch -o nb w
+is 'popularity of the worked example' '1 0 2 3 5 6 7 4' sh -c "pval-stats --by rank --count n -t wp | grep -v '^#' | cut -f 5 | xargs"
+is 'the picks that rank' '3 2 2 2 1 1 1 0' sh -c "pval-stats --by rank --count n -t wp | grep -v '^#' | cut -f 6 | xargs"
+is 'ranks from 1' '1 2 3 4 5 6 7 8' sh -c "pval-stats --by rank --count n -t wp | grep -v '^#' | cut -f 4 | xargs"
+same 'by rank is by expert, in another order' "pval-stats --by rank --count n -t wp | grep -v '^#' | cut -f 5,7- | sort -n" \
+	"pval-stats --by expert -t wp | grep -v '^#' | cut -f 4-"
+same 'counts of batches are added' "cat n n | pval-stats --by rank --count - -t wp | cut -f 1-5" "pval-stats --by rank --count nb -t wp | cut -f 1-5"
+is 'and their sum is told' 6 sh -c "cat n n >nn; pval-stats --by rank --count nn -t wp | sed -n 2p | cut -f 6"
+fails 2 'rank without counts' 'pval-stats --by rank wp' 'count FILE is needed'
+fails 2 'counts without rank' 'pval-stats --by expert --count n wp' 'only with --by rank'
+fails 2 'no counts in it' 'pval-stats --by rank --count wp wp' 'no count frames: expert-load'
+fails 2 'no counts of the layer' "trace-map --layers 0=4 -o n4 n && pval-stats --by rank --count n4 wp" 'no counts of layer 0'
+fails 2 'other experts' 'pval-stats --by rank --count n p' 'counts of 8 experts, but p of 6'
 is 'a warning that values depend on each other' 1 sh -c 'pval-stats p 2>&1 >/dev/null | grep -c "depend on each other"'
 fails 2 'no p-values' 'trace-gen | pval-stats' 'no p-values'
 sed 's/\[\[[0-9.]*,/[[1.5,/' p.jsonl | jsonl2trace -o bad

@@ -111,6 +111,70 @@ fails 2 'clamp' 'trace-route --rule hc --clamp 0.6 p' 'not f32'
 fails 2 'bias and bh' 'trace-route --rule bh --bias bias p' 'not with --rule bh'
 fails 2 'a full disk' 'trace-route r >/dev/full' 'No space'
 
+# the worked example: decisions, what was found, p counted in the batch
+cat >w.jsonl <<'E'
+{"kind":"trace","v":1,"layers":1,"experts":8,"topk":3}
+{"kind":"route","layer":0,"rows":4,"cols":"logit:f32:8","logit":[[2,-1,0.5,0,-0.5,1,-2,0.25],[-0.75,1.5,-0.25,0.75,-1.5,-1.25,0.125,3],[0.5,0.5,-0.5,1.25,-3,-0.125,-1,0.375],[-1.75,0.625,2.5,-0.375,0,-0.875,1.75,-2.25]]}
+{"kind":"end","frames":1}
+E
+jsonl2trace -o w w.jsonl
+logit-kde -o kw w
+why() { # KEYS ARGS...: of each decision, its first row
+	names=$1 && shift
+	trace-route --decisions 1 -t "$@" | awk -F'\t' -v names="$names" '
+		/^#/ { sub(/^# /, ""); for (i = 1; i <= NF; i++) at[$i] = i; next }
+		$at["rank"] == 1 { n = split(names, a, ",")
+			for (i = 1; i <= n; i++) printf "%s%s", (i > 1 ? ":" : ""), $at[a[i]]
+			printf " " } END { print "" }'
+}
+hc="--rule hc --max-k 8 -m kw w"
+is 'beta auto: ranks and HC' '8:0.9223207272640125 1:1.7153763085100306 7:0.8405804075550164 2:1.0749276649831947 ' why best_rank,hc_max --beta auto $hc
+is 'beta 0.5' '4:0.43915171618903226 1:1.7153763085100306 4:0.6406610735998891 2:1.0749276649831947 ' why best_rank,hc_max --beta 0.5 $hc
+is 'columns of --best say the same' '8:0.9223207272640125 1:1.7153763085100306 7:0.8405804075550164 2:1.0749276649831947 ' cols best_rank,hc_max --best --beta auto $hc
+is 'the ranks looked at' '1:8:8:8 1:8:8:8 3:8:6:6 1:8:8:8 ' why from,to,looked_at,positive --beta auto $hc
+is 'the first ranks, and those from --min-k on' '2:4:3 2:4:3 2:4:3 2:4:3 ' why from,to,looked_at --beta 0.5 --min-k 2 $hc
+is 'reasons' 'max_k_ceiling hc_threshold max_k_ceiling hc_threshold ' why reason --rule hc --beta auto --max-k 3 -m kw w
+is 'none to look at' 'no_signal:0:0:3 no_signal:0:0:3 no_signal:0:0:3 no_signal:0:0:3 ' why reason,best_rank,from,count --rule hc --beta 0.25 --min-k 3 --max-k 4 -m kw w
+is 'bh: its floor and ceiling' 'max_k_ceiling:7:5 max_k_ceiling:8:5 max_k_ceiling:7:5 min_k_floor:3:4 ' why reason,best_rank,count --rule bh --alpha 0.9 --min-k 4 --max-k 5 -m kw w
+is 'bh without a rank' 'no_signal:1 no_signal:1 no_signal:1 no_signal:1 ' why reason,count --rule bh --alpha 0.05 -m kw --max-k 8 w
+is 'the logits of a row' '-2:2:0.03125:1.22793 -3:1.25:-0.25:1.3076 ' sh -c "trace-route --decisions 2 -t $hc | awk -F'\t' '\$4 ~ /^[0-9]/ && !s[\$4]++ { printf \"%s:%s:%s:%.6g \", \$5, \$6, \$7, \$8 } END { print \"\" }'"
+is 'the order of row 1' '7 1 3 6 2 0 5 4 ' sh -c "trace-route --decisions 1 -t --rule bh --alpha 0.9 --max-k 8 -m kw w | awk -F'\t' '/^#/ { for (i = 1; i <= NF; i++) at[\$i] = i; next } \$4 == 1 { printf \"%s \", \$at[\"expert\"] } END { print \"\" }'"
+is 'its weights' '.6790660928 .1515201260 .0715730396 .0383102874 .0263302498 .0159701038 .0096863576 .0075437429 ' sh -c "trace-route --decisions 1 -t --rule bh --alpha 0.9 --max-k 8 -m kw w | awk -F'\t' '\$4 == 1 { x = sprintf(\"%.10f\", \$NF); sub(/^0/, \"\", x); printf \"%s \", x } END { print \"\" }'"
+is 'p, and as it was clamped' "0.09734101719949187:0.3 $(logit-pval --at 3 -t kw | awk 'END { printf "%.5f", $NF }'):0.3" sh -c "trace-route --decisions 1 -t --rule hc --clamp 0.3 --max-k 8 -m kw w | awk -F'\t' '/^#/ { for (i = 1; i <= NF; i++) at[\$i] = i; next } \$4 < 1 && \$at[\"rank\"] == 1 { printf \"%s:%s \", \$at[\"p\"], \$at[\"clamped\"] } \$4 == 1 && \$at[\"rank\"] == 1 { printf \"%.5f:%s\", \$at[\"p\"], \$at[\"clamped\"] }'"
+ok 'decisions beside the routes' sh -c "trace-route --no-prog --decisions 2 --decisions-to d -o r1 $hc && trace-route --no-prog -o r2 $hc && cmp r1 r2 && trace-check d && trace-route --no-prog --decisions 2 $hc | trace-filter --no-prog -o d2 && trace-filter --no-prog d | trace-cmp - d2"
+for s in 1 2 3 4 5 6 7 8 9 10; do
+	wide $s 12 >whole && wide $s 4 >parts
+	for o in "--decisions 5" --best; do
+		for f in whole parts; do
+			# shellcheck disable=SC2086
+			trace-route --no-prog --rule hc --empirical $o -t $f | grep -v '^#' >$f.e
+		done
+		cmp whole.e parts.e || echo "$s: parts differ, $o"
+		[ -s whole.e ] || echo nothing
+	done
+	trace2jsonl whole | /usr/bin/python3 -c '
+import json, sys
+for line in sys.stdin:
+    f = json.loads(line)
+    if f["kind"] == "route":
+        x = f["logit"]
+for t, r in enumerate(x):
+    p = sorted((sum(o[e] >= r[e] for o in x) + 1) / (len(x) + 1) for e in range(len(r)))
+    print("\n".join(map(repr, p)))' >want
+	trace-route --rule hc --empirical --decisions 1 -t whole |
+		awk -F'\t' '/^#/ { for (i = 1; i <= NF; i++) if ($i == "p") at = i; next } { print $at }' >got
+	paste want got | awk '($1 - $2) ^ 2 > 1e-30 { print } END { if (NR != 96) print NR }'
+done >bad 2>&1
+is 'counted p are those of the batch, whatever its frames: 10 seeds' '' cat bad
+is 'of a single row, its experts' '0.2222222222222222 0.3333333333333333 0.4444444444444444 0.5555555555555556 0.6666666666666666 0.7777777777777778 0.8888888888888888 1 ' sh -c "sed 's/rows\":4/rows\":1/; s/\],\[.*/]]}/' w.jsonl | jsonl2trace | trace-route --rule bh --empirical --decisions 1 --max-k 8 -t | awk -F'\t' '/^#/ { for (i = 1; i <= NF; i++) if (\$i == \"p\") at = i; next } { printf \"%s \", \$at } END { print \"\" }'"
+same 'a table, where there is one, is used' "trace-route --no-prog -t --empirical $hc" "trace-route --no-prog -t $hc"
+is 'and where not, p are counted' 4 sh -c "trace-route --rule hc --empirical -m k --max-k 8 --decisions 1 -t w | grep -c ':\|hc_threshold' | awk '{ print \$1 / 8 }'"
+fails 2 'decisions of top-k' 'trace-route --decisions 1 w' 'only with --rule bh or hc'
+fails 2 'decisions to, but none' "trace-route --decisions-to x $hc" 'only with --decisions'
+fails 2 'best of top-k' 'trace-route --best w' '--best: only with --rule bh or hc'
+fails 2 'counted top-k' 'trace-route --empirical w' '--empirical: only with'
+fails 2 'a full disk, decisions' "trace-route --decisions 1 --decisions-to /dev/full -o r1 $hc" 'No space'
+
 # the published tables and the semi-real log, through Python
 O=$DATA/olmoe-kde
 if /usr/bin/python3 -c 'import numpy, pickle' 2>/dev/null && [ -f "$O/semi-real/log.json" ]; then

@@ -42,7 +42,7 @@ wrong(const struct ptable *t)
 		if (i && sign * (t->y[i] - t->y[i - 1]) < -slack)
 			return t->interp ? "cdf falls" : "sf rises";
 	}
-	return NULL;
+	return isfinite(t->x[t->n - 1] - t->x[0]) ? NULL : "x spans too much";
 }
 
 /* Cells per unit of x, or 0 where a point is further from an even grid than slack of a cell. */
@@ -69,8 +69,11 @@ slopes(struct ptable *t, struct tr_frame *f)
 		return 0;
 	if (r < 0)
 		return r;
-	for (uint64_t i = 0; i < t->n; i++)
+	for (uint64_t i = 0; i < t->n; i++) {
+		if (!(t->fall[i] >= 0 && t->fall[i] - t->fall[i] == 0))
+			return TR_EVALUE;
 		t->fall[i] = t->y[i] > 0 ? t->fall[i] / t->y[i] : 0;
+	}
 	if (tr_text(f, "kernel", kernel, sizeof kernel) > 0 && !strcmp(kernel, "gaussian") &&
 	    tr_text(f, "bandwidth", text, sizeof text) > 0) {
 		h = strtod(text, &end);
@@ -129,7 +132,7 @@ ptable_open(struct ptable *t, struct tr_frame *f, int interp, const char **why)
 	t->scale = even(t, 0.25); /* cell() mends the rest */
 	t->even = t->n < INT32_MAX && even(t, 1e-9) > 0;
 	if (t->ln && (r = slopes(t, f)) < 0) {
-		*why = "a column pdf that is no numbers";
+		*why = "a column pdf that is no density";
 		ptable_free(t);
 		return r;
 	}
@@ -184,13 +187,13 @@ between(double a, double b, double w, double x)
 	return (b - a) / w * x + a;
 }
 
-/* ln y at u, 0 to 1, in a cell; NaN where it has none. */
+/* ln y at u, 0 to 1, in a cell, -746 where y is 0 as a double; NaN where it has none. */
 static inline double
 ln_in(const double c[4], double u)
 {
 	double ln = c[0] + u * (c[1] + u * (c[2] + u * c[3]));
 
-	return ln > 0 ? 0 : ln;
+	return ln > 0 ? 0 : ln < -746 ? -746 : ln;
 }
 
 /* Within an even grid, NaN elsewhere, and 1 if there is one.  The cell is a product away: where
@@ -232,13 +235,16 @@ p_of(const struct ptable *t, double x)
 
 	if (x != x)
 		return x;
-	if (x <= t->x[0] && t->bend > 0 && t->y[0] < 1) { /* what is below falls as a tail does */
+	if (isinf(x) && t->bend > 0) {
+		p = x < 0;
+	} else if (x < t->x[0] && t->bend > 0 &&
+		   t->y[0] < 1) { /* what is below falls as a tail does */
 		double d = t->x[0] - x, below = 1 - t->y[0], rise = t->fall[0] * t->y[0] / below;
 
 		p = 1 - below * num_exp(-rise * d - 0.5 * t->bend * d * d);
 	} else if (x <= t->x[0]) {
 		p = t->y[0];
-	} else if (x >= t->x[t->n - 1] && t->bend > 0 && t->y[t->n - 1] > 0) {
+	} else if (x > t->x[t->n - 1] && t->bend > 0 && t->y[t->n - 1] > 0) {
 		double d = x - t->x[t->n - 1];
 
 		p = num_exp(t->ln[t->n - 1] - t->fall[t->n - 1] * d - 0.5 * t->bend * d * d);

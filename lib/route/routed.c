@@ -42,6 +42,25 @@ routed_free(struct routed *m)
 	rows_free(&m->col_w);
 	rows_free(&m->col_count);
 	rows_free(&m->col_dropped);
+	rows_free(&m->col_rank);
+	rows_free(&m->col_hc);
+}
+
+int
+routed_trace(const struct rules *r, struct tr_frame *f)
+{
+	int e = 0;
+
+	tr_unset(f, "renorm");
+	if (r->score == RULES_NONE)
+		tr_unset(f, "score");
+	else
+		e = tr_set(f, "score", r->score == RULES_SIGMOID ? "sigmoid" : "softmax");
+	if (e == 0)
+		e = tr_setu(f, "topk", r->width);
+	if (e == 0 && (r->renorm || r->kind == RULES_BH || r->score == RULES_AFTER))
+		e = tr_setu(f, "renorm", 1);
+	return e;
 }
 
 /* Old columns and constants of these names go. */
@@ -50,6 +69,23 @@ forget(struct tr_frame *f, const char *name)
 {
 	tr_dropcol(f, name);
 	tr_unset(f, name);
+}
+
+static int
+best_cols(struct routed *m, const struct rules *r, const struct rules_row *rows, struct tr_frame *f)
+{
+	uint32_t *rank = room(&m->col_rank, f->rows, 1, sizeof *rank);
+	double *hc = room(&m->col_hc, f->rows, 1, sizeof *hc);
+	int e;
+
+	if (!rank || !hc)
+		return TR_ENOMEM;
+	for (uint64_t i = 0; i < f->rows; i++) {
+		rank[i] = rows[i].rank;
+		hc[i] = rows[i].hc;
+	}
+	e = tr_addcol(f, "best_rank", TR_U32, 1, rank);
+	return e == 0 && r->kind == RULES_HC ? tr_addcol(f, "hc_max", TR_F64, 1, hc) : e;
 }
 
 int
@@ -90,6 +126,8 @@ routed_cols(struct routed *m, const struct rules *r, const struct rules_row *row
 	forget(f, "w");
 	forget(f, "count");
 	forget(f, "dropped");
+	forget(f, "best_rank");
+	forget(f, "hc_max");
 	e = tr_addcol(f, "ids", wide ? TR_U16 : TR_U8, width, ids);
 	if (e == 0)
 		e = tr_addcol(f, "w", TR_F32, width, w);
@@ -97,5 +135,5 @@ routed_cols(struct routed *m, const struct rules *r, const struct rules_row *row
 		e = tr_addcol(f, "count", wcount ? TR_U16 : TR_U8, 1, count);
 	if (e == 0 && r->kind == RULES_CAPACITY)
 		e = tr_addcol(f, "dropped", TR_U8, width, dropped);
-	return e;
+	return e == 0 && m->best ? best_cols(m, r, rows, f) : e;
 }

@@ -1,6 +1,8 @@
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "../density/empirical.h"
 #include "routein.h"
 #include "size.h"
 
@@ -59,6 +61,23 @@ routein_looked_up(struct tool *t, struct tr_frame *f, const struct ptables *tabl
 	if (!table)
 		tool_refuse(t, f, "no table for layer %llu in %s", (unsigned long long)layer, file);
 	ptable_row(table, x, f->rows * experts, to);
+}
+
+void
+routein_counted(const double *x, uint64_t rows, uint32_t experts, double *to)
+{
+	/* n values a step apart, so many times */
+	const uint64_t n = rows == 1 ? experts : rows, times = rows == 1 ? 1 : experts;
+	double *v = xcalloc(n + 1, sizeof *v);
+
+	for (uint64_t e = 0; e < times; e++) {
+		for (uint64_t i = 0; i < n; i++)
+			v[i] = x[i * times + e];
+		empirical_sort(v, n);
+		for (uint64_t i = 0; i < n; i++)
+			to[i * times + e] = empirical_p(v, n, x[i * times + e]);
+	}
+	free(v);
 }
 
 void

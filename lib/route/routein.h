@@ -18,6 +18,9 @@ void routein_p(struct tool *t, struct tr_frame *f, uint32_t experts, double *to)
 /* The p-values of logits x of f out of the table of its layer; file: where tables came from. */
 void routein_looked_up(struct tool *t, struct tr_frame *f, const struct ptables *tables,
 		       const char *file, const double *x, uint32_t experts, double *to);
+/* p-values of rows of logits among themselves: of each expert's rows, or, of one row, of its
+ * experts, (1 + how many are no less) / (n + 1). */
+void routein_counted(const double *x, uint64_t rows, uint32_t experts, double *to);
 /* The kde frames of a file of that kernel (NULL: any) and trim, a table a layer. */
 void routein_tables(struct tool *t, const char *file, const char *kernel, uint64_t trim, int interp,
 		    struct ptables *tables);

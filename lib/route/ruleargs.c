@@ -45,6 +45,44 @@ ruleargs_clamp(const char *s)
 	return number("clamp", s, 0, 0.5);
 }
 
+void
+ruleargs_take(struct rules *r, const struct ruleargs *a)
+{
+	const int pvalues = rules_pvalues(r);
+
+	if (pvalues && (a->score >= 0 || a->sigmoid || a->bias_file || a->topk))
+		die("--%s: not with --rule bh or hc", a->topk        ? "topk"
+						      : a->bias_file ? "bias"
+						      : a->sigmoid   ? "sigmoid"
+								     : "softmax");
+	if (!pvalues && (a->max_k || a->min_k > 1 || a->empirical || a->best))
+		die("--%s: only with --rule bh or hc", a->max_k       ? "max-k"
+						       : a->min_k > 1 ? "min-k"
+						       : a->empirical ? "empirical"
+								      : "best");
+	if (a->bias_file && r->kind == RULES_SINKHORN)
+		die("--bias: not with --rule sinkhorn");
+	if (a->sigmoid && a->score >= 0)
+		die("--sigmoid: not with --softmax");
+	if ((r->kind == RULES_GROUP) != (a->groups || a->topk_groups))
+		die(r->kind == RULES_GROUP ? "--rule group: --groups and --topk-groups are needed"
+					   : "--groups, --topk-groups: only with --rule group");
+	if (r->kind == RULES_GROUP && (!a->groups || a->topk_groups > a->groups || !a->topk_groups))
+		die("--topk-groups: not from 1 to --groups");
+	if (a->max_k && a->min_k > a->max_k)
+		die("--min-k: more than --max-k");
+	if (!(r->temperature > 0) || !(r->capacity > 0) || r->tolerance < 0)
+		die("--temperature, --capacity-factor, --tolerance: not above 0");
+	if (!(r->alpha > 0 && r->alpha < 1))
+		die("--alpha: not between 0 and 1");
+	r->score = a->score < 0 ? RULES_BEFORE : (enum rules_score)a->score;
+	if (a->sigmoid)
+		r->score = RULES_SIGMOID;
+	r->groups = (uint32_t)a->groups;
+	r->topk_groups = (uint32_t)a->topk_groups;
+	r->min_k = (uint32_t)a->min_k;
+}
+
 double *
 ruleargs_bias(const char *file, uint32_t *n)
 {

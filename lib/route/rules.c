@@ -245,16 +245,22 @@ looked_at(const struct rules *r, const double *p, uint32_t i)
 	}
 }
 
+static double
+hc_of(const struct rules *r, const double *p, uint32_t i)
+{
+	double n = r->experts, q = MIN(MAX(p[i - 1], 1e-10), 1 - 1e-10);
+
+	return sqrt(n) * (i / n - q) / sqrt(q * (1 - q) + 1e-10);
+}
+
 static uint32_t
 hc(const struct rules *r, const double *p, double *value)
 {
-	double n = r->experts, root = sqrt(n);
 	uint32_t rank = 0;
 
 	*value = 0;
 	for (uint32_t i = 1; i <= r->experts; i++) {
-		double q = MIN(MAX(p[i - 1], 1e-10), 1 - 1e-10);
-		double h = root * (i / n - q) / sqrt(q * (1 - q) + 1e-10);
+		double h = hc_of(r, p, i);
 
 		if (looked_at(r, p, i) && (!rank || h > *value)) {
 			rank = i;
@@ -290,6 +296,19 @@ by_pvalues(struct rules_work *w, const double *logit, const double *p, struct ru
 	if ((r->kind == RULES_BH || r->renorm) && sum > 0)
 		for (uint32_t i = 0; i < to->count; i++)
 			to->w[i] /= sum;
+}
+
+void
+rules_ranks(const struct rules_work *w, struct rules_rank *to)
+{
+	const struct rules *r = &w->r;
+	int bh = r->kind == RULES_BH;
+
+	for (uint32_t i = 0; i < r->experts; i++)
+		to[i] = (struct rules_rank){w->cand[i].id, w->cand[i].logit, w->p[i],
+					    bh ? r->alpha * (i + 1) / r->experts
+					       : hc_of(r, w->p, i + 1),
+					    bh || looked_at(r, w->p, i + 1)};
 }
 
 void

@@ -81,6 +81,15 @@ int rules_pvalues(const struct rules *r);
  * for BH and HC, else NULL. */
 void rules_one(struct rules_work *w, const double *logit, const double *p, struct rules_row *to);
 
+/* What BH or HC saw of the row that rules_one routed last, [experts] by ascending p. */
+struct rules_rank {
+	uint32_t id;
+	double logit, p; /* p: clamped */
+	double value;    /* HC of the rank, or BH's alpha rank / experts */
+	int looked;      /* the rank could be chosen; of BH all can */
+};
+void rules_ranks(const struct rules_work *w, struct rules_rank *to);
+
 /* Route n rows together (joint rules): logits [n][experts], results in to[n], in
  * the order of the rows.  0, or -1: no memory. */
 int rules_all(struct rules_work *w, const double *logit, uint64_t n, struct rules_row *to);
