@@ -21,7 +21,7 @@ logit-pval --at=$at -t k | grep -v '^#' | cut -f 5 >got
 is 'as the exact sum within the grid to nine digits, beyond it to a tenth of the exponent' '' sh -c "paste got want | awk 'NR > 1 && NR <= 10 && (\$1 / \$2 - 1) ^ 2 > 1e-18 { print NR, \$0 } NR > 10 && (log(\$1) / log(\$2) - 1) ^ 2 > 0.02 { print NR, \$0 }'"
 is 'clamped' '0.01 0.99' sh -c "logit-pval --clamp 0.01 --at=4,-4 -t k | grep -v '^#' | cut -f 5 | xargs"
 same 'the logits stay, or go' 'logit-pval --no-prog -m k w | trace-filter --no-prog --drop logit' 'logit-pval --no-prog --drop -m k w'
-{ sed 1q w.jsonl; echo '{"kind":"prog","name":"log2trace","ver":"1"}'; sed '1d; s/"frames":1/"frames":2/' w.jsonl; } | jsonl2trace --no-prog | logit-pval -m k -o made
+{ sed 1q w.jsonl; echo '{"kind":"prog","name":"log2trace","ver":"1","args":"x"}'; sed '1d; s/"frames":1/"frames":2/' w.jsonl; } | jsonl2trace --no-prog | logit-pval -m k -o made
 is 'who made it stays' 'log2trace logit-pval' sh -c "trace-heads made | sed -n 's/^@prog name=\([^ ]*\).*/\1/p' | xargs"
 fails 2 'no tables' 'logit-pval w' 'no tables'
 fails 2 'no table of the layer' "sed 's/\"layers\":1/\"layers\":1,\"map\":\"3\"/; s/layer\":0/layer\":3/' w.jsonl | jsonl2trace | logit-pval -m k" 'no table of layer 3'
