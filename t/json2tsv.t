@@ -8,11 +8,11 @@ cat >s.jsonc <<'E'
 }
 E
 sed 's/,$/,/; s/, \/\* the end/ \/* the end/' s.jsonc >t.jsonc
-printf 'model\tm\nn.0\t1\nn.1\t2.5e-3\nn.2.a\\tb\tnull\non\ttrue\ntext\tx\\ny\\\\z é\n' >want
+printf 'model\tm\nn.0\t1\nn.1\t2.5e-3\nn.2.a\\tb\tnull\non\ttrue\nnone\t{}\nfew\t[]\ntext\tx\\ny\\\\z é\n' >want
 same 'every value' 'json2tsv t.jsonc' 'cat want'
 same 'from a pipe, checked' 'json2tsv --keys model,n,on,none,few,text <t.jsonc' 'cat want'
 is 'a value alone' 5 sh -c 'echo 5 | json2tsv'
-is 'nothing' '' sh -c 'echo [] | json2tsv'
+is 'nothing' '[]' sh -c 'echo [ ] | json2tsv'
 fails 2 'another key' 'json2tsv --keys model,n,on,none,few t.jsonc' 't.jsonc:3:3: no key text'
 fails 2 'a part of a name is none' 'echo "{\"mod\": 1}" | json2tsv --keys model' '1:2: no key mod'
 fails 2 'no JSON' 'echo "{\"a\": }" | json2tsv' ':1:7: '

@@ -9,7 +9,8 @@ one() { # LAYER [OPTION...]: its rows
 	log "$1" >one.json && shift
 	log2trace -t "$@" one.json | sed '1,3d' | tr '\t\n' ' ;'
 }
-is 'another name' 'model=other' sh -c "echo '{\"config\": \"c\", \"samples\": []}' | log2trace -q -m other | head -n 1 | grep -o 'model=[^ ]*'"
+fails 2 'a pick twice' "log '{\"layer\": 1, \"router_logits_sample\": [[1, 3, 2]], \"selected_experts\": [[2, 2]]}' | log2trace" 'expert 2 is picked twice'
+is 'another name' 'model=other dataset=set' sh -c "echo '{\"config\": \"c\", \"dataset\": \"d\", \"samples\": []}' | log2trace -q -m other --dataset set | head -n 1 | grep -o 'model=[^ ]* dataset=[^ ]*'"
 L='"router_logits_sample": [[1, 3, 2], [0, 0, 1]]' I='"selected_experts": [[1, 2], [2, 0]]'
 is 'a section: head, sample, layer' '@trace v=1 layers=1 experts=3 topk=2 map=5 model=c dataset=d order=batch,layer
 @seq batch=0 seq=0 dataset=d sample=7 tokens=9 loss=1.5
@@ -54,7 +55,7 @@ fails 1 'a weight that is off' 'log2trace --verify --tolerance 1e-6 v.json' '^lo
 fails 1 'weights that are not divided by their sum' 'log2trace --verify --renorm v.json' 'token 0: weight'
 fails 1 'an expert that is not of the best' 'log2trace -q -o x --verify flat.json && log "{\"layer\": 5, $L, \"selected_experts\": [[1, 2], [0, 1]]}" | log2trace --verify' \
 	'token 1: expert 0 is logged, the logits say 2$'
-fails 1 'an expert twice' 'log "{\"layer\": 5, $L, \"selected_experts\": [[1, 1], [2, 1]]}" | log2trace --verify' 'token 0: expert 1 is logged'
+fails 2 'an expert twice' 'log "{\"layer\": 5, $L, \"selected_experts\": [[1, 1], [2, 1]]}" | log2trace --verify' 'row 0: expert 1 is picked twice'
 # ---- each writer's own, whole ----
 frames() { log2trace --no-prog -q "$@" | trace-heads | sed 's/ bytes=.*//; s/ crc=.*//; s/ *$//; /^@end/d'; }
 # the pipelines: all tokens, three deep, layers 1 to 26 with none at 0

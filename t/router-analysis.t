@@ -20,6 +20,10 @@ for s in log["samples"]:
 json.dump(log, open(sys.argv[2], "w"), indent=2)
 PY
 done
+mkdir m && cp -r 'a b/logs' m
+echo '{"model_name": "m"}' >d.jsonc
+ok 'output_dir is model_name where it is not told' router-analysis --quick --stage 1,2 d.jsonc
+is 'and nothing is elsewhere' 'kde_models logs tables' sh -c 'ls m | xargs'
 echo '{"model_name": "m", /* the rest as usual */ "output_dir": "a b"}' >s.jsonc
 ok 'all stages' router-analysis -j 2 s.jsonc
 for d in lambada hellaswag wikitext; do echo "$d"; done >sets
@@ -76,6 +80,20 @@ state >before
 ok 'again' router-analysis s.jsonc
 same 'no file is another' state 'cat before'
 sleep 1
+cp -r 'a b' old && rm -rf 'a b/plots/pvalue' 'a b/report.html'
+ok 'what is gone is made again' router-analysis s.jsonc
+is 'the same bytes' '' sh -c 'diff -r -x .done "a b" old | head -n 5'
+cp 'a b/logs/m_wikitext_internal_routing.json' "a b/logs/m_hellaswag_internal_routing.json"
+touch -t 202001010000 "a b/logs/m_hellaswag_internal_routing.json"
+ok 'another log, of whatever time' router-analysis --stage 6 s.jsonc
+same 'is read' "cut -f 2- 'a b/tables/m_hellaswag_pval_layer.tsv'" "cut -f 2- 'a b/tables/m_wikitext_pval_layer.tsv'"
+for t in '[4, 0]' '[1]'; do
+	echo "{\"model_name\": \"m\", \"output_dir\": \"a b\", \"kde_trim_amounts\": $t}" >t.jsonc
+	router-analysis --stage 2,6 t.jsonc && sed 1d 'a b/tables/m_wikitext_pval_layer.tsv'
+done | sort -u | wc -l >count # a line a layer
+is 'p is of the table that nothing was trimmed from' 2 sh -c 'cat count | tr -d " "'
+router-analysis --stage 2,6 s.jsonc
+sleep 1
 echo '{"model_name": "m", "output_dir": "a b", "plot_format": "pdf", "run_per_expert_plots": false, "run_pvalue_plots": false}' >p.jsonc
 ok 'other pictures' router-analysis p.jsonc
 is 'only those whose settings are others' '0 12 0' sh -c 'cd "a b" && echo $(find kde_models tables -newer ../p.jsonc -type f | grep -c .) $(find plots/kde -name "*.pdf" | wc -l) $(find plots/per_expert plots/pvalue -name "*.pdf" | wc -l)'
@@ -83,6 +101,13 @@ ok 'as the original has it' router-analysis --compat --stage 2 s.jsonc
 is 'its cumulated sum' 8 sh -c "trace-heads 'a b/kde_models/m.trace' | grep -c '^@kde.* table=cumsum'"
 fails 2 'another key' "echo '{\"model_name\": \"m\", \"modle\": 1}' >k.jsonc; router-analysis k.jsonc" 'k.jsonc:1:21: no key modle'
 fails 2 'no name' "echo '{}' >k.jsonc; router-analysis k.jsonc" 'no model_name'
+for k in '"kde_trim_amounts": 2' '"run_basic_plots": "yes"' '"datasets": "lambada"'; do
+	fails 2 "another type: $k" "echo '{\"model_name\": \"m\", $k}' >k.jsonc; router-analysis k.jsonc" 'k.jsonc: .* is (no list|neither true nor false)'
+done
+echo '{"model_name": "m", "output_dir": "e", "kde_test_datasets": [], "kde_kernels": [], "run_basic_plots": false, "run_per_expert_plots": false}' >e.jsonc
+mkdir -p e && cp -r 'a b/logs' e
+ok 'empty lists' router-analysis e.jsonc
+is 'are empty' '8 0' sh -c 'echo $(ls e/kde_models/*.pkl | wc -l) $(ls e/tables | grep -c pval)'
 fails 2 'no data set of that name' "echo '{\"model_name\": \"m\", \"output_dir\": \"a b\", \"kde_test_datasets\": [\"c4\"]}' >k.jsonc; router-analysis k.jsonc" 'c4 is none of datasets'
 fails 3 'a log that is absent' 'router-analysis --model qwen --out q' 'qwen3_30b_a3b_lambada_internal_routing.json is absent'
 fails 2 'a log that is broken' "mkdir -p c/logs; for d in lambada hellaswag wikitext; do echo '{\"samples\": [' >c/logs/m_\${d}_internal_routing.json; done; router-analysis --out c s.jsonc" 'm_lambada_internal_routing.json:'

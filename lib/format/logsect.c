@@ -160,8 +160,10 @@ logged(struct logsect *s, uint64_t row, uint16_t *ids, float *w, size_t *flat)
 		int32_t id = r->id.i[at];
 
 		if (id < -1 || id >= (int32_t)(s->logits ? s->logits : TR_EXPERTS_MAX))
-			return refuse(s, row, "expert %u of %u", (uint32_t)(id < 0 ? -id : id),
-				      s->logits);
+			return refuse(s, row, "expert %d of %u", id, s->logits);
+		for (uint32_t j = 0; id >= 0 && j < i; j++)
+			if (r->id.i[at - i + j] == id)
+				return refuse(s, row, "expert %d is picked twice", id);
 		s->greatest = MAX(s->greatest, id);
 		ids[i] = id < 0 ? EMPTY : (uint16_t)id;
 		w[i] = 0;
@@ -204,8 +206,6 @@ check(struct logsect *s, uint64_t row, const float *x, const uint16_t *ids, cons
 	for (uint32_t i = 0; i < n; i++) {
 		double best = p[s->best[i]];
 
-		if (i && s->own[i] == s->own[i - 1])
-			return differs(s, row, "expert %u is logged twice", s->own[i]);
 		if (best - p[s->own[i]] > 0x1p-22 * best)
 			return differs(s, row, "expert %u is logged, the logits say %u", s->own[i],
 				       s->best[i]);
@@ -420,8 +420,8 @@ put_head(struct logsect *s, int (*put)(void *arg, struct tr_frame *f), void *arg
 		return fail(s, "%s: the layers do not fit a header", s->file);
 	if (s->model || *r->config)
 		tr_set(&f, "model", s->model ? s->model : r->config);
-	if (*r->dataset)
-		tr_set(&f, "dataset", r->dataset);
+	if (s->dataset || *r->dataset)
+		tr_set(&f, "dataset", s->dataset ? s->dataset : r->dataset);
 	if (s->recompute)
 		tr_set(&f, "score", "softmax");
 	if (s->recompute && s->renorm)
@@ -531,8 +531,8 @@ put_sample(struct logsect *s, uint64_t batch, int (*put)(void *arg, struct tr_fr
 	tr_new(&f, "seq");
 	tr_setu(&f, "batch", batch);
 	tr_setu(&f, "seq", 0);
-	if (*s->r->dataset)
-		tr_set(&f, "dataset", s->r->dataset);
+	if (s->dataset || *s->r->dataset)
+		tr_set(&f, "dataset", s->dataset ? s->dataset : s->r->dataset);
 	if (o->id != TR_NONE)
 		tr_setu(&f, "sample", o->id);
 	if (o->tokens != TR_NONE)

@@ -41,13 +41,17 @@ escape(struct json_out *o, const char *p, size_t n)
 	}
 }
 
-/* A string's or a number's text; where a string holds a NUL it has none. */
+/* A string's or a number's text, or that of an empty container; where a string holds a NUL it has none. */
 static size_t
 text_of(int v, const char **p)
 {
 	size_t n;
 	long len;
 
+	if (json_type(&j, v) == JSON_ARR || json_type(&j, v) == JSON_OBJ) {
+		*p = json_type(&j, v) == JSON_ARR ? "[]" : "{}";
+		return 2;
+	}
 	if (json_type(&j, v) != JSON_STR) {
 		*p = json_raw(&j, v, &n);
 		return n;
@@ -63,7 +67,7 @@ static void
 list(int v, const char *path, size_t n)
 {
 	enum json_type type = json_type(&j, v);
-	int nest = type == JSON_ARR || type == JSON_OBJ;
+	int nest = (type == JSON_ARR || type == JSON_OBJ) && json_first(&j, v) >= 0;
 	char number[24];
 	const char *p;
 	size_t i = 0, k;
@@ -75,7 +79,7 @@ list(int v, const char *path, size_t n)
 		json_put_bytes(&o, path, n);
 		if (nest && n)
 			json_put_bytes(&o, ".", 1);
-		if (type == JSON_ARR) {
+		if (nest && type == JSON_ARR) {
 			json_put_bytes(&o, number, (size_t)sprintf(number, "%zu", i));
 		} else {
 			if (!nest && n)

@@ -16,6 +16,7 @@ static struct logsect said = {.tolerance = 1e-5}; /* by the options */
 
 static const struct opt opts[] = {
 	{'m', "model", "NAME", OPT_STR, &said.model, "the model (config, as the log has it)", 0, 0},
+	{0, "dataset", "NAME", OPT_STR, &said.dataset, "the data set (as the log has it)", 0, 0},
 	{0, "recompute", NULL, OPT_FLAG, &said.recompute,
 	 "ids and w from the logits: softmax, top-k", 0, 0},
 	{'k', "topk", "N", OPT_U64, &said.topk, "--recompute: experts of a row (as logged)", 1,
