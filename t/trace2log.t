@@ -37,7 +37,7 @@ num = lambda: r.choice([f32, bf16])(r.gauss(0, 1) * 10 ** r.choice([-6, -4, -3, 
 m = lambda n, f: [[f() for _ in range(n)] for _ in range(T)]
 json.dump({'config': 'c', 'strategy': 'topk_baseline', 'num_experts': E, 'top_k': K, 'dataset': 'd', 'num_layers': 2, 'samples': [
     {'sample_id': 2 * s, 'num_tokens': T, 'loss': r.random(), 'layers': [{'layer': l, 'router_logits_shape': [T, E],
-     'router_logits_sample': m(E, num), 'selected_experts': m(K, lambda: r.randrange(E)), 'expert_weights': m(K, num)}
+     'router_logits_sample': m(E, num), 'selected_experts': [r.sample(range(E), K) for _ in range(T)], 'expert_weights': m(K, num)}
      for l in L]} for s in range(3)]}, open('in', 'w'))
 PY
 bad=
