@@ -38,6 +38,21 @@ is 'trimmed: F(0.5)' '.707658208913 .800293550987' sh -c "logit-kde --trim 1,2 -
 logit-kde --compat cumsum -t w | grep -v '^#' | awk -F'\t' '{ print $(NF - 1) "\t" $NF }' >got
 is 'the original table by --compat cumsum' '1.23640950685e-05 1' sh -c "awk 'NR == 1 { a = \$2 } END { printf \"%.11e %s\", a, \$2 }' got"
 is 'a grid of ten thousand, its ends' '10000 -3.6 3.6' sh -c "awk 'NR == 1 { a = \$1 } END { print NR, a, \$1 }' got"
+logit-kde --kernel gaussian,linear --trim 0,2 -o two w
+is 'a tail behind each gaussian table, behind no other' 'kde tail kde kde tail kde' sh -c "trace-heads two | sed -n 's/^@\(kde\|tail\) .*/\1/p' | xargs"
+trace-heads two | awk '/^@(kde|tail) / { k = $1; sub(/ values=.*| rows=.*/, ""); sub(/^@[a-z]* /, ""); if (k == "@tail") { n++; if ($0 != last) print } last = $0 } END { print n }' >keys
+is 'and has its keys' 2 cat keys
+is 'none of --at, none of --compat' '@kde @kde' sh -c '{ logit-kde --at 1 w | trace-heads; logit-kde --compat cumsum w | trace-heads; } | grep -o "^@[kt][da][ei]l*" | xargs'
+logit-kde -o k w
+trace-filter --frame tail -t k | grep -v '^#' >tail
+is 'its rows: 38 bandwidths in 64ths' '2433 0 0.6840547840492347 25.9940817938709' sh -c "cut -f 7 tail | awk 'NR == 1 { a = \$1 } NR == 65 { b = \$1 } END { print NR, a, b, substr(\$1, 1, 16) }'"
+for side in 1 -1; do
+	awk -F'\t' 'NR % 61 == 1' tail | cut -f "7-9" | awk -v s=$side '{ printf "%s%.17g", n++ ? "," : "", s * (3.6 + $1) }' >at
+	kde --at="$(cat at)" w | awk -F'\t' -v s=$side '{ print(s > 0 ? $(NF - 1) : $(NF - 2)) }' >want
+	awk -F'\t' -v s=$side 'NR % 61 == 1 { print(s > 0 ? $(NF - 1) : $NF) }' tail >got
+	paste got want | awk '$2 > 1e-300 { n++; d = $1 / $2 - 1; if (d * d > 1e-22) print } END { print NR, n }'
+done >wrong
+is 'sf and cdf there, down to 1e-300' '40 38 40 38' sh -c 'xargs <wrong'
 if [ -d "$D" ]; then
 	$py log.py "$D/semi-real/log.json" >s
 	$py log.py "$D/semi-real/log.json" back >r

@@ -97,7 +97,7 @@ done
 fails 2 'no logits' 'trace-gen | trace-route' 'has no column logit: log2trace and pt2trace --logits write it'
 fails 2 'no table for the layer' 'trace-route --rule bh -m k-of-0 r' 'no table for layer 3'
 fails 2 'no tables at all' 'trace-route --rule hc r' 'give -m'
-fails 2 'no sf' 'trace-route --rule hc -m k-cdf r' 'no column sf: give --compat interp'
+fails 2 'no sf' 'trace-route --rule hc -m k-cdf r' 'no column sf .--compat interp reads cdf.$'
 fails 2 'a table that falls' 'trace-route --rule hc -m k-bad r' 'x does not ascend'
 fails 2 'no such kernel' 'trace-route --rule hc -m k --kernel none r' 'no kde frame'
 fails 2 'k > experts' 'trace-route -k 5 r' 'more than the 4 experts'

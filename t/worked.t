@@ -32,7 +32,7 @@ cat >w.jsonl <<'E'
 E
 jsonl2trace -o w w.jsonl
 logit-kde -o k w
-logit-kde -t w >grid
+trace-filter --frame kde -t k >grid
 num 'bandwidths, values' 'logit-kde --at 0 -t w | col bandwidth; logit-kde --rule 1.06 --at 0 -t w | col bandwidth; logit-kde --at 0 -t w | col values' \
 	0.6840547840492347 0.7136784901513339 32
 num 'the grid: points, ends, step' 'col x <grid | awk "{ v[NR] = \$1 } END { printf \"%d\n%.16g\n%.16g\n%.14e\n%.14e\n\", NR, v[1], v[NR], v[2] - v[1], (v[NR] - v[1]) / (NR - 1) }"' \

@@ -324,14 +324,23 @@ static const struct {
 	const char *kind, *keys[3];
 	int table;
 } kinds[] = {
-	{"route", {"layer"}, 1},      {"count", {"layer"}, 1},
-	{"coact", {"layer"}, 1},      {"topk", {"layer", "k", "n_tokens"}, 1},
-	{"flow", {"layer", "to"}, 1}, {"kde", {"layer"}, 1},
-	{"hist", {"of"}, 1},          {"load", {"layer"}, 1},
-	{"tok", {"batch"}, 1},        {"place", {"layer", "mesh"}, 1},
-	{"index", {"derived"}, 1},    {"table", {"name"}, 1},
-	{"bench", {"name"}, 0},       {"prog", {"name", "ver", "args"}, 0},
-	{"seq", {"batch", "seq"}, 0}, {"text", {"batch", "seq"}, 0},
+	{"route", {"layer"}, 1},
+	{"count", {"layer"}, 1},
+	{"coact", {"layer"}, 1},
+	{"topk", {"layer", "k", "n_tokens"}, 1},
+	{"flow", {"layer", "to"}, 1},
+	{"kde", {"layer"}, 1},
+	{"tail", {"layer"}, 1},
+	{"hist", {"of"}, 1},
+	{"load", {"layer"}, 1},
+	{"tok", {"batch"}, 1},
+	{"place", {"layer", "mesh"}, 1},
+	{"index", {"derived"}, 1},
+	{"table", {"name"}, 1},
+	{"bench", {"name"}, 0},
+	{"prog", {"name", "ver", "args"}, 0},
+	{"seq", {"batch", "seq"}, 0},
+	{"text", {"batch", "seq"}, 0},
 };
 
 static int

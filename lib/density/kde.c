@@ -17,7 +17,7 @@
 #include "num.h"
 #include "size.h"
 
-enum { TERMS = 18, NEAR_TERMS = 12, FEW = 128 };
+enum { TERMS = 18, NEAR_TERMS = 12, FEW = 128, STEPS = 64 };
 #define REACH 9.5
 #define BOX 0.25
 #define THIN 1e-7 /* a tail that is summed value by value */
@@ -421,5 +421,15 @@ kde_at(const struct kde *k, const double *x, size_t n, double *F, double *S, dou
 			S[i] = MIN(MAX(b, 0), 1);
 		if (f)
 			f[i] = MAX(c, 0);
+	}
+}
+
+void
+kde_tail(const struct kde *k, double first, double last, double *d, double *S, double *F)
+{
+	for (size_t i = 0; i < KDE_TAIL; i++) {
+		d[i] = (double)i * (k->h / STEPS);
+		kde_at(k, (double[]){last + d[i]}, 1, NULL, &S[i], NULL);
+		kde_at(k, (double[]){first - d[i]}, 1, &F[i], NULL, NULL);
 	}
 }

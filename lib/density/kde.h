@@ -34,6 +34,11 @@ void kde_free(struct kde *k);
 /* At x [n]: F, S and the density f [n]; each may be NULL.  Any thread. */
 void kde_at(const struct kde *k, const double *x, size_t n, double *F, double *S, double *f);
 
+/* A gaussian's tails beyond the ends of a grid: S at last + d, F at first - d, of d [KDE_TAIL] steps
+ * of h / 64 from 0 on, as far as a double has them.  Of a compact kernel they are 0 from h on. */
+enum { KDE_TAIL = 38 * 64 + 1 };
+void kde_tail(const struct kde *k, double first, double last, double *d, double *S, double *F);
+
 /* The grid of the original: n points from min - 0.2 |min| to max + 0.2 |max|. */
 void kde_grid(double min, double max, size_t n, double *x);
 

@@ -1,4 +1,5 @@
 /* p-values from a table; router-analysis.md section 3. */
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,18 @@
 #include "ptable.h"
 #include "size.h"
 #include "vectors.h"
+
+enum { STENCIL = 6 };
+
+/* Logarithms of a gaussian's tails, above a grid's end and below its start: so fine that a
+ * polynomial through STENCIL of them has the digits that they have. */
+struct ptail {
+	struct ptail *next;
+	uint64_t layer, trim;
+	double h, scale; /* the bandwidth; points per unit */
+	uint64_t n[2];   /* points before what is no normal number */
+	double *ln[2];
+};
 
 /* How far rounding may lift a survival, or lower a cdf, from point to point. */
 static const double slack = 1e-9;
@@ -47,23 +60,35 @@ wrong(const struct ptable *t)
 
 /* Cells per unit of x, or 0 where a point is further from an even grid than slack of a cell. */
 static double
-even(const struct ptable *t, double slack)
+even(const double *x, uint64_t n, double slack)
 {
-	double step = (t->x[t->n - 1] - t->x[0]) / (double)(t->n - 1);
+	double step = (x[n - 1] - x[0]) / (double)(n - 1);
 
-	for (uint64_t i = 0; i < t->n; i++)
-		if (!(fabs(t->x[i] - t->x[0] - step * (double)i) < slack * step))
+	for (uint64_t i = 0; i < n; i++)
+		if (!(fabs(x[i] - x[0] - step * (double)i) < slack * step))
 			return 0;
 	return 1 / step;
+}
+
+/* The bandwidth of a gaussian frame, or 0. */
+static double
+bandwidth(const struct tr_frame *f)
+{
+	char kernel[16] = "", text[40] = "", *end;
+	double h;
+
+	if (tr_text(f, "kernel", kernel, sizeof kernel) <= 0 || strcmp(kernel, "gaussian") ||
+	    tr_text(f, "bandwidth", text, sizeof text) <= 0)
+		return 0;
+	h = strtod(text, &end);
+	return !*end && h > 0 ? h : 0;
 }
 
 /* Of the logarithm, where the frame tells the density; and how a gaussian tail goes on. */
 static int
 slopes(struct ptable *t, struct tr_frame *f)
 {
-	char kernel[16] = "", text[40] = "", *end;
 	int r = column(f, "pdf", &t->fall);
-	double h;
 
 	if (r == TR_ECOLS)
 		return 0;
@@ -74,11 +99,8 @@ slopes(struct ptable *t, struct tr_frame *f)
 			return TR_EVALUE;
 		t->fall[i] = t->y[i] > 0 ? t->fall[i] / t->y[i] : 0;
 	}
-	if (tr_text(f, "kernel", kernel, sizeof kernel) > 0 && !strcmp(kernel, "gaussian") &&
-	    tr_text(f, "bandwidth", text, sizeof text) > 0) {
-		h = strtod(text, &end);
-		t->bend = !*end && h > 0 ? 1 / (h * h) : 0;
-	}
+	t->h = bandwidth(f);
+	t->bend = t->h > 0 ? 1 / (t->h * t->h) : 0;
 	return 0;
 }
 
@@ -112,9 +134,10 @@ ptable_open(struct ptable *t, struct tr_frame *f, int interp, const char **why)
 	memset(t, 0, sizeof *t);
 	t->interp = interp;
 	t->n = f->rows;
+	t->trim = tr_get(f, "trim", 0);
 	*why = "no column x";
 	if ((r = column(f, "x", &t->x)) == 0) {
-		*why = interp ? "no column cdf" : "no column sf";
+		*why = interp ? "no column cdf" : "no column sf (--compat interp reads cdf)";
 		r = column(f, interp ? "cdf" : "sf", &t->y);
 	}
 	if (r == TR_EVALUE)
@@ -129,8 +152,8 @@ ptable_open(struct ptable *t, struct tr_frame *f, int interp, const char **why)
 	}
 	for (uint64_t i = 0; t->ln && i < t->n; i++)
 		t->ln[i] = t->y[i] > 0 ? num_log(t->y[i]) : -INFINITY;
-	t->scale = even(t, 0.25); /* cell() mends the rest */
-	t->even = t->n < INT32_MAX && even(t, 1e-9) > 0;
+	t->scale = even(t->x, t->n, 0.25); /* cell() mends the rest */
+	t->even = t->n < INT32_MAX && even(t->x, t->n, 1e-9) > 0;
 	if (t->ln && (r = slopes(t, f)) < 0) {
 		*why = "a column pdf that is no density";
 		ptable_free(t);
@@ -228,6 +251,53 @@ inside(const struct ptable *t, const double *x, uint64_t n, double *p)
 	return any != 0;
 }
 
+/* The exponential of ln less slope d + bend d^2 / 2; 0 of what is too far to be computed. */
+static double
+fallen(double ln, double slope, double bend, double d)
+{
+	ln = ln - slope * d - 0.5 * bend * d * d;
+	return ln == ln ? num_exp(ln) : 0;
+}
+
+/* By Newton's differences; from the last point on as a gaussian falls. */
+static double
+tail_at(const struct ptail *a, int side, double bend, double d)
+{
+	const double *ln = a->ln[side], g = d * a->scale;
+	const uint64_t last = a->n[side] - 1, top = last + 1 - STENCIL;
+	double v[STENCIL], sum, u, step = 1 / a->scale;
+	uint64_t from = STENCIL / 2 - 1;
+
+	if (!(g < (double)last))
+		return fallen(ln[last], (ln[last - 1] - ln[last]) / step + bend * step / 2, bend,
+			      MAX(d - (double)last * step, 0));
+	from = (uint64_t)g < from ? 0 : (uint64_t)g - from;
+	from = MIN(from, top);
+	memcpy(v, ln + from, sizeof v);
+	for (int k = 1; k < STENCIL; k++)
+		for (int i = STENCIL - 1; i >= k; i--)
+			v[i] -= v[i - 1];
+	u = g - (double)from;
+	sum = v[STENCIL - 1];
+	for (int k = STENCIL - 2; k >= 0; k--)
+		sum = v[k] + sum * (u - k) / (k + 1);
+	return num_exp(sum);
+}
+
+/* What a gaussian has farther than d above its end or, of side 1, below its start. */
+static double
+beyond(const struct ptable *t, int side, double d)
+{
+	const uint64_t end = t->n - 1;
+	const double below = 1 - t->y[0];
+
+	if (t->tail && t->tail->n[side] >= STENCIL)
+		return tail_at(t->tail, side, t->bend, d);
+	if (side)
+		return below > 0 ? below * fallen(0, t->fall[0] * t->y[0] / below, t->bend, d) : 0;
+	return t->y[end] > 0 ? fallen(t->ln[end], t->fall[end], t->bend, d) : 0;
+}
+
 static double
 p_of(const struct ptable *t, double x)
 {
@@ -237,17 +307,12 @@ p_of(const struct ptable *t, double x)
 		return x;
 	if (isinf(x) && t->bend > 0) {
 		p = x < 0;
-	} else if (x < t->x[0] && t->bend > 0 &&
-		   t->y[0] < 1) { /* what is below falls as a tail does */
-		double d = t->x[0] - x, below = 1 - t->y[0], rise = t->fall[0] * t->y[0] / below;
-
-		p = 1 - below * num_exp(-rise * d - 0.5 * t->bend * d * d);
+	} else if (x < t->x[0] && t->bend > 0) {
+		p = 1 - beyond(t, 1, t->x[0] - x);
 	} else if (x <= t->x[0]) {
 		p = t->y[0];
-	} else if (x > t->x[t->n - 1] && t->bend > 0 && t->y[t->n - 1] > 0) {
-		double d = x - t->x[t->n - 1];
-
-		p = num_exp(t->ln[t->n - 1] - t->fall[t->n - 1] * d - 0.5 * t->bend * d * d);
+	} else if (x > t->x[t->n - 1] && t->bend > 0) {
+		p = beyond(t, 0, x - t->x[t->n - 1]);
 	} else if (x >= t->x[t->n - 1]) {
 		p = t->y[t->n - 1];
 	} else {
@@ -300,21 +365,112 @@ ptables_find(const struct ptables *s, uint64_t layer)
 	return NULL;
 }
 
+/* ---- tails ---- */
+
+static void
+tail_free(struct ptail *a)
+{
+	free(a->ln[0]);
+	free(a->ln[1]);
+	free(a);
+}
+
+/* To logarithms, as far as normal numbers go, *to of them; or TR_EVALUE. */
+static int
+logarithms(double *y, uint64_t n, uint64_t *to)
+{
+	for (uint64_t i = 0; i < n; i++)
+		if (!(y[i] >= 0 && y[i] <= 1 + slack) || (i && y[i] > y[i - 1] * (1 + slack)))
+			return TR_EVALUE;
+	for (*to = 0; *to < n && y[*to] >= DBL_MIN; ++*to)
+		y[*to] = num_log(y[*to]);
+	return 0;
+}
+
+static int
+tail_read(struct ptail *a, struct tr_frame *f, const char **why)
+{
+	double *d = NULL;
+	int r;
+
+	a->trim = tr_get(f, "trim", 0);
+	a->h = bandwidth(f);
+	*why = "no key layer";
+	if (tr_num(f, "layer", &a->layer) <= 0)
+		return TR_EVALUE;
+	*why = "not one number a row of d, sf and cdf";
+	if ((r = column(f, "sf", &a->ln[0])) < 0 || (r = column(f, "cdf", &a->ln[1])) < 0)
+		return r;
+	if ((r = column(f, "d", &d)) == 0) {
+		*why = "d is not even, from 0 on";
+		a->scale = f->rows >= 2 && d[0] == 0 && d[1] > 0 ? even(d, f->rows, 1e-9) : 0;
+		r = a->scale > 0 && isfinite(a->scale) ? 0 : TR_EVALUE;
+	}
+	free(d);
+	for (int side = 0; side < 2 && r == 0; side++) {
+		*why = side ? "cdf does not fall from 1 to 0" : "sf does not fall from 1 to 0";
+		r = logarithms(a->ln[side], f->rows, &a->n[side]);
+	}
+	return r;
+}
+
+/* To each table its tail: 0, or TR_EVALUE and *why. */
+static int
+join(struct ptables *s, const char **why)
+{
+	*why = "a tail that does not begin where its table ends";
+	for (size_t i = 0; i < s->n; i++) {
+		struct ptable *t = &s->a[i].p;
+		double end[] = {t->y[t->n - 1], 1 - t->y[0]};
+
+		for (struct ptail *a = s->tails; a && t->bend > 0 && !t->tail; a = a->next) {
+			if (a->layer != s->a[i].layer || a->trim != t->trim || a->h != t->h)
+				continue;
+			for (int side = 0; side < 2; side++)
+				if (a->n[side] &&
+				    !(fabs(num_exp(a->ln[side][0]) - end[side]) < slack))
+					return TR_EVALUE;
+			t->tail = a;
+		}
+	}
+	return 0;
+}
+
+static int
+add_tail(struct ptables *s, struct tr_frame *f, const char **why)
+{
+	struct ptail *a = calloc(1, sizeof *a);
+	int r;
+
+	if (!a)
+		return TR_ENOMEM;
+	if ((r = tail_read(a, f, why)) < 0) {
+		tail_free(a);
+		return r;
+	}
+	a->next = s->tails;
+	s->tails = a;
+	return join(s, why);
+}
+
 int
 ptables_add(struct ptables *s, struct tr_frame *f, const char *kernel, uint64_t trim, int interp,
 	    const char **why)
 {
 	char name[TR_HEADER_MAX];
+	int tail = !strcmp(f->kind, "tail");
 	uint64_t layer;
 	void *p;
 	int r;
 
-	if (strcmp(f->kind, "kde") || (trim != TR_NONE && tr_get(f, "trim", 0) != trim))
+	if ((!tail && strcmp(f->kind, "kde")) || (trim != TR_NONE && tr_get(f, "trim", 0) != trim))
 		return 0;
 	if (tr_text(f, "kernel", name, sizeof name) <= 0)
 		strcpy(name, "gaussian");
 	if (kernel && strcmp(name, kernel))
 		return 0;
+	if (tail)
+		return interp || !(bandwidth(f) > 0) ? 0 : add_tail(s, f, why);
 	*why = "no key layer";
 	if (tr_num(f, "layer", &layer) <= 0)
 		return TR_EVALUE;
@@ -326,7 +482,7 @@ ptables_add(struct ptables *s, struct tr_frame *f, const char *kernel, uint64_t 
 	if ((r = ptable_open(&s->a[s->n].p, f, interp, why)) < 0)
 		return r;
 	s->a[s->n++].layer = layer;
-	return 1;
+	return (r = join(s, why)) < 0 ? r : 1;
 }
 
 void
@@ -335,6 +491,9 @@ ptables_free(struct ptables *s)
 	for (size_t i = 0; i < s->n; i++)
 		ptable_free(&s->a[i].p);
 	free(s->a);
-	s->a = NULL;
-	s->n = 0;
+	for (struct ptail *a = s->tails, *next; a; a = next) {
+		next = a->next;
+		tail_free(a);
+	}
+	memset(s, 0, sizeof *s);
 }

@@ -28,7 +28,8 @@ static int
 wanted(const struct gather *g, const struct tr_frame *f)
 {
 	static const char *const not [] = {"trace", "prog", "index", "end"};
-	static const char *const raw[] = {"route", "tok", "place"}; /* unasked, no results */
+	static const char *const raw[] = {"route", "tok", "place",
+					  "tail"}; /* unasked, no results */
 
 	if (!f->has_rows || tr_get(f, "derived", 0) == 1)
 		return 0;

@@ -24,8 +24,8 @@ static const struct {
 int
 group_has(const struct tr_frame *f)
 {
-	static const char *const not [] = {"trace", "prog",  "note",  "text", "seq",
-					   "tok",   "route", "index", "end"};
+	static const char *const not [] = {"trace", "prog",  "note", "text",  "seq",
+					   "tok",   "route", "tail", "index", "end"};
 
 	for (size_t i = 0; i < LEN(not ); i++)
 		if (!strcmp(f->kind, not [i]))

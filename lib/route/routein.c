@@ -95,8 +95,8 @@ routein_tables(struct tool *t, const char *file, const char *kernel, uint64_t tr
 		if (r == TR_ENOMEM)
 			die("no memory");
 		if (r == TR_ECOLS || r == TR_EVALUE)
-			die("%s: frame %llu: @kde: %s%s", file, (unsigned long long)f.number, why,
-			    strcmp(why, "no column sf") ? "" : ": give --compat interp");
+			die("%s: frame %llu: @%s: %s", file, (unsigned long long)f.number, f.kind,
+			    why);
 		if (r < 0)
 			break;
 	}

@@ -88,8 +88,8 @@ sum_layers(const struct sum *s, struct tr_list *to)
 int
 sum_addable(const struct tr_frame *f)
 {
-	static const char *const rows[] = {"text", "seq",   "tok",   "route",
-					   "kde",  "bench", "place", "table"};
+	static const char *const rows[] = {"text", "seq",   "tok",   "route", "kde",
+					   "tail", "bench", "place", "table"};
 	int counters = 0;
 
 	for (size_t i = 0; i < LEN(rows); i++)

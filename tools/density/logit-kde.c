@@ -1,7 +1,8 @@
 /*
  * Logits in; tables of their kernel density estimate out, a frame a layer,
- * kernel and trim: the exact distribution function and its complement.  All
- * logits of a layer are held, eight bytes each.
+ * kernel and trim: the exact distribution function and its complement, and
+ * behind a gaussian one another of its tails beyond the grid.  All logits of a
+ * layer are held, eight bytes each.
  */
 #include <math.h>
 #include <stdio.h>
@@ -69,6 +70,38 @@ static struct collect rows = {.column = "logit", .layers = &layers, .take = sort
 
 /* ---- tables ---- */
 
+/* What all frames of a table say of it. */
+static void
+keys(struct tr_frame *f, uint64_t layer, enum kde_kernel kernel, double h, int scott, uint64_t trim)
+{
+	char text[NUM_MAX + 1];
+
+	tr_setu(f, "layer", layer);
+	tr_set(f, "kernel", kernel_name[kernel]);
+	text[num_put_f64(text, h)] = 0;
+	tr_set(f, "bandwidth", text);
+	tr_set(f, "rule", scott ? "scott" : "1.06");
+	tr_setu(f, "trim", trim);
+}
+
+/* f has the keys. */
+static void
+put_tail(struct tr_frame *f, const struct kde *k, double first, double last)
+{
+	double *d = xcalloc(KDE_TAIL, sizeof *d), *S = xcalloc(KDE_TAIL, sizeof *S);
+	double *F = xcalloc(KDE_TAIL, sizeof *F);
+
+	kde_tail(k, first, last, d, S, F);
+	tr_rows(f, KDE_TAIL);
+	tr_addcol(f, "d", TR_F64, 1, d);
+	tr_addcol(f, "sf", TR_F64, 1, S);
+	tr_addcol(f, "cdf", TR_F64, 1, F);
+	tool_put(&t, f);
+	free(d);
+	free(S);
+	free(F);
+}
+
 static void
 put(const struct collected *l, const struct kde_data *d, enum kde_kernel kernel, int scott,
     uint64_t trim)
@@ -78,7 +111,6 @@ put(const struct collected *l, const struct kde_data *d, enum kde_kernel kernel,
 	double *p = xcalloc(npoint, sizeof *p);
 	struct kde *k = kde_new(d, kernel, h);
 	struct tr_frame f;
-	char text[NUM_MAX + 1];
 
 	if (!k)
 		die("no memory");
@@ -92,12 +124,7 @@ put(const struct collected *l, const struct kde_data *d, enum kde_kernel kernel,
 	for (size_t i = 0; cumsum && i < npoint; i++)
 		F[i] /= sum;
 	tr_new(&f, "kde");
-	tr_setu(&f, "layer", l->layer);
-	tr_set(&f, "kernel", kernel_name[kernel]);
-	text[num_put_f64(text, h)] = 0;
-	tr_set(&f, "bandwidth", text);
-	tr_set(&f, "rule", scott ? "scott" : "1.06");
-	tr_setu(&f, "trim", trim);
+	keys(&f, l->layer, kernel, h, scott, trim);
 	tr_setu(&f, "values", d->n);
 	if (cumsum)
 		tr_set(&f, "table", "cumsum");
@@ -109,6 +136,11 @@ put(const struct collected *l, const struct kde_data *d, enum kde_kernel kernel,
 		tr_addcol(&f, "pdf", TR_F64, 1, p);
 	}
 	tool_put(&t, &f);
+	if (kernel == KDE_GAUSSIAN && !at && !cumsum) {
+		tr_new(&f, "tail");
+		keys(&f, l->layer, kernel, h, scott, trim);
+		put_tail(&f, k, x[0], x[npoint - 1]);
+	}
 	kde_free(k);
 	if (!at)
 		free(x);

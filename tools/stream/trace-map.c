@@ -161,7 +161,7 @@ static void
 refuse_results(const struct tr_frame *f)
 {
 	static const char *const kinds[] = {"count", "coact", "topk", "flow",
-					    "hist",  "kde",   "place"};
+					    "hist",  "kde",   "tail", "place"};
 
 	for (size_t i = 0; i < LEN(kinds); i++)
 		if (!strcmp(f->kind, kinds[i]))
