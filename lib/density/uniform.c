@@ -5,6 +5,8 @@
 #include "size.h"
 #include "uniform.h"
 
+#define SMALL 0x1p-60 /* part of a sum below which a term changes nothing */
+
 static int
 rising(const void *a, const void *b)
 {
@@ -13,28 +15,31 @@ rising(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Of e uniform values k at least are below x: a binomial sum. */
+/* Of e uniform values k at least are below x: a binomial sum.  Its terms go by their
+ * ratios to the greatest, which is 1, from there to both sides as far as they count. */
 double
 uniform_beta(double x, uint32_t k, uint32_t e, double *above)
 {
-	double low = 0, high = 0, ln = 0;
+	double sum[2] = {0, 0}, odds = x / (1 - x), back = (1 - x) / x, term = 1;
+	uint32_t mode, j;
 
 	if (x <= 0 || x >= 1) {
 		*above = x <= 0;
 		return x >= 1;
 	}
-	for (uint32_t j = 0; j <= e; j++) { /* C(e, j) x^j (1 - x)^(e - j) */
-		double term = num_exp(ln + j * num_log(x) + (e - j) * num_log(1 - x));
-
-		if (j < k)
-			high += term;
-		else
-			low += term;
-		if (j < e) /* ln C(e, j + 1) */
-			ln += num_log((double)(e - j)) - num_log(j + 1.0);
-	}
-	*above = high;
-	return low;
+	mode = (uint32_t)MIN((e + 1.0) * x, e);
+	sum[mode >= k] = 1;
+	for (j = mode; j + 1 < k && term > 0; j++)
+		sum[0] += term *= (e - j) * odds / (j + 1.0);
+	for (; j < e && term > sum[1] * SMALL; j++)
+		sum[1] += term *= (e - j) * odds / (j + 1.0);
+	term = 1;
+	for (j = mode; j > k && term > 0; j--)
+		sum[1] += term *= j * back / (e - j + 1.0);
+	for (; j > 0 && term > sum[0] * SMALL; j--)
+		sum[0] += term *= j * back / (e - j + 1.0);
+	*above = sum[0] / (sum[0] + sum[1]);
+	return sum[1] / (sum[0] + sum[1]);
 }
 
 double
