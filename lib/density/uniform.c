@@ -5,7 +5,8 @@
 #include "size.h"
 #include "uniform.h"
 
-#define SMALL 0x1p-60 /* part of a sum below which a term changes nothing */
+#define SMALL 0x1p-60   /* part of a sum below which a term changes nothing */
+#define LEAST 0x1p-1074 /* the least double above 0 */
 
 static int
 rising(const void *a, const void *b)
@@ -42,6 +43,14 @@ uniform_beta(double x, uint32_t k, uint32_t e, double *above)
 	return sum[1] / (sum[0] + sum[1]);
 }
 
+/* The law that v is held against: of k of e, or uniform. */
+static double
+law(double v, uint32_t k, uint32_t e, double *above)
+{
+	*above = 1 - v;
+	return k ? uniform_beta(v, k, e, above) : v;
+}
+
 double
 uniform_ks_p(double d, double n)
 {
@@ -68,15 +77,18 @@ uniform_stats(double *v, size_t n, uint32_t k, uint32_t e, struct uniform *u)
 	qsort(v, n, sizeof *v, rising);
 	*u = (struct uniform){.n = n, .min = v[0]};
 	for (size_t i = 0; i < n; i++) {
-		double above, f = k ? uniform_beta(v[i], k, e, &above) : v[i];
+		double in = MIN(MAX(v[i], LEAST), 1 - 0x1p-53);
+		double above, f = law(v[i], k, e, &above), low = f;
 
-		above = k ? above : 1 - v[i];
 		sum += v[i];
 		u->ks = MAX(u->ks, (double)(i + 1) / (double)n - f);
 		u->ks = MAX(u->ks, f - (double)i / (double)n);
+		if (in != v[i])
+			low = law(in, k, e, &above);
+		u->clipped += in != v[i] || low < LEAST || above < LEAST;
 		/* sum (2 i - 1) (ln f_i + ln (1 - f_(n + 1 - i))), as two sums */
-		a2 += f > 0 ? (2.0 * (double)i + 1) * num_log(f) : -INFINITY;
-		a2 += above > 0 ? (2.0 * (double)(n - i) - 1) * num_log(above) : -INFINITY;
+		a2 += (2.0 * (double)i + 1) * num_log(MAX(low, LEAST));
+		a2 += (2.0 * (double)(n - i) - 1) * num_log(MAX(above, LEAST));
 		for (int m = 0; m < 3; m++)
 			u->below[m] += v[i] < mark[m];
 	}
