@@ -25,11 +25,11 @@ def stats(v, cdf):
     a2 = -n - sum((2 * i + 1) * (math.log(f[i]) + math.log(1 - f[n - 1 - i])) for i in range(n)) / n
     x = d * (math.sqrt(n) + 0.12 + 0.11 / math.sqrt(n))
     q = 2 * sum((-1) ** (j - 1) * math.exp(-2 * j * j * x * x) for j in range(1, 200))
-    return [n, sum(v) / n, v[0], d, min(max(q, 0), 1) if x > 0.2 else 1, a2] + [sum(y < m for y in v) / n for m in (0.01, 0.05, 0.1)]
+    return [n, sum(v) / n, v[0], d, min(max(q, 0), 1) if x > 0.2 else 1, a2] + [sum(y < m for y in v) / n for m in (0.01, 0.05, 0.1)] + [0]
 want = {'layer': [stats([x for r in p for x in r], lambda x: x)],
         'kth': [stats([sorted(r)[k] for r in p], lambda x, k=k: beta(x, k + 1)) for k in range(E)],
         'expert': [stats([r[e] for r in p], lambda x: x) for e in range(E)]}[sys.argv[1]]
-got = [[float(x) for x in l.split('\t')[-9:]] for l in sys.stdin if not l.startswith('#')]
+got = [[float(x) for x in l.split('\t')[-10:]] for l in sys.stdin if not l.startswith('#')]
 for g, w in zip(got, want):
     if any(abs(a - b) > 1e-9 * max(1, abs(b)) for a, b in zip(g, w)):
         print(g, w)
@@ -44,6 +44,56 @@ while [ $s -le 20 ]; do
 	s=$((s + 1))
 done >wrong 2>&1
 is 'mean, least, distances, shares: 20 seeds' '' cat wrong
+
+# a row a layer of 64: the law of the k-th in exact fractions, far tails too
+cat >far.py <<'PY'
+import json, math, random, sys
+from decimal import Decimal, getcontext
+from fractions import Fraction
+getcontext().prec = 50
+random.seed(7)
+E, LEAST, MOST = 64, Fraction(1, 2 ** 1074), 1 - Fraction(1, 2 ** 53)
+rows = [[random.random() ** a for _ in range(E)] for a in (1, 5, .1)]
+rows += [[1e-6 * random.random() for _ in range(E)], [1 - 2 ** -40 * random.random() for _ in range(E)],
+         [0.0] * 3 + [5e-324] + [.5] * 58 + [1 - 2 ** -53, 1.0]]
+if sys.argv[1] == 'make':
+    print(json.dumps({"kind": "trace", "v": 1, "layers": len(rows), "experts": E, "topk": 1}))
+    for l, r in enumerate(rows):
+        print(json.dumps({"kind": "route", "layer": l, "rows": 1, "cols": "p:f64:64", "p": [r]}))
+    print(json.dumps({"kind": "end", "frames": len(rows)}))
+    sys.exit()
+ln = lambda q: float((Decimal(q.numerator) / Decimal(q.denominator)).ln())
+comb = [math.comb(E, j) for j in range(E + 1)]
+got = [l.split('\t') for l in sys.stdin if not l.startswith('#')]
+seen = set()
+for l, r in enumerate(rows):
+    for k, x in enumerate(sorted(r), 1):
+        x = Fraction(x)
+        def law(x):
+            term = [comb[j] * x ** j * (1 - x) ** (E - j) for j in range(E + 1)]
+            return sum(term[k:]), sum(term[:k])
+        f, g = law(x)
+        y = min(max(x, LEAST), MOST)
+        low, above = law(y)
+        cut = int(x != y or low < LEAST or above < LEAST)
+        tiny = any(LEAST <= q < 1e-306 for q in (low, above)) # few digits
+        a2 = -1 - ln(max(low, LEAST)) - ln(max(above, LEAST))
+        g = got[l * E + k - 1]
+        seen.add(cut)
+        if int(g[3]) != k or abs(float(g[7]) - float(max(f, 1 - f))) > 1e-14 or int(g[13]) != cut or \
+                abs(float(g[9]) - a2) > (1 if tiny else 1e-12 * max(1, a2)):
+            print(g, float(max(f, 1 - f)), a2, cut)
+if len(got) != len(rows) * E or seen != {0, 1}:
+    print(len(got), seen)
+PY
+$py far.py make | jsonl2trace -o far
+is 'the k-th of 64 to 12 digits, and what is clipped' '' sh -c "pval-stats --by kth -t far | $py far.py want"
+of_all() { printf '{"kind":"trace","v":1,"layers":1,"experts":4,"topk":1}\n{"kind":"route","layer":0,"rows":2,"cols":"p:f64:4","p":[[0.25,%s,0.75,0.5],[0.125,0.375,0.625,0.875]]}\n{"kind":"end","frames":1}\n' "$1" | jsonl2trace | pval-stats -q -t | sed 1d | cut -f "$2"; }
+same 'a2 of a p that rounds to 1 is that of 1 - 2^-53' 'of_all 1 8' 'of_all 0.99999999999999988898 8'
+same 'of one that is 0, that of 2^-1074' 'of_all 0 8' 'of_all 4.9406564584124654e-324 8'
+is 'no a2 is infinite' 6 sh -c "pval-stats -q -t far | sed 1d | cut -f 8 | grep -vc 'inf\|nan'"
+is 'clipped: those' '1 1 0 0' sh -c "echo $(of_all 1 12) $(of_all 0 12) $(of_all 0.99999999999999988898 12) $(of_all 4.9406564584124654e-324 12)"
+is 'its distance is of p as it is' "$(of_all 1 6)" of_all 0.99999999999999988898 6
 
 # the worked example: 4 tokens, 8 experts, the three best of each
 cat >w.jsonl <<'E'

@@ -48,6 +48,10 @@ for what in sys.argv[2:]:
         print('\n'.join(text(x) for x in t.findall(".//p[@class='n']")))
     elif what == 'rows':
         print('\n'.join('\t'.join(c.get('title', c.text) for c in r) for r in t.findall('.//tbody/tr')))
+    elif what == 'heads':
+        print('\n'.join(' '.join(text(c) for c in r) for r in t.findall('.//thead/tr')))
+    elif what == 'captions':
+        print('\n'.join(text(x) for x in t.findall('.//figcaption')))
     elif what == 'dd':
         print('\n'.join(text(x) for x in t.findall('.//dd')))
     elif what == 'code':
@@ -99,6 +103,29 @@ same 'shards are added, in any order' 'for s in s-2 s-0 s-1; do expert-load --no
 	'for s in s-0 s-1 s-2; do expert-load --no-prog $s.trace; done | trace-report'
 same 'and are the whole' 'for s in s-2 s-0 s-1; do expert-load $s.trace; done | trace-report | grep "<title>layer"' 'trace-report load | grep "<title>layer"'
 same 'files in any order' 'trace-report co load r' 'trace-report r load co'
+# KEYS N: a section of that data set, model, part
+sect() {
+	printf '{"kind":"trace","v":1,"layers":1,"experts":2,"topk":1%s}\n{"kind":"count","layer":0,"n_tokens":9,"rows":2,"cols":"n:u64","n":[%s,0]}\n{"kind":"table","name":"pval","layer":0,"rows":1,"cols":"ks:f64","ks":[0.%s]}\n{"kind":"kde","layer":0,"rows":2,"cols":"x:f64,cdf:f64","x":[0,%s],"cdf":[0,1]}\n{"kind":"end","frames":3}\n' "$1" "$2" "$2" "$2" | jsonl2trace --no-prog
+}
+sect ',"dataset":"hella swag"' 2 >s1
+sect ',"dataset":"wikitext"' 3 >s2
+sect ',"dataset":"wikitext"' 4 >s3
+sect '' 5 >s0
+trace-report -o s.html s2 s1 s3
+is 'data sets: a column' 'layer n_tokens dataset expert n|layer dataset row x cdf|layer dataset ks' sh -c "$py look.py s.html heads | paste -sd '|'"
+is 'rows that can be told apart' '0	hella swag	0.2|0	wikitext	0.3|0	wikitext	0.4' sh -c "$py look.py s.html rows | tail -n 3 | paste -sd '|'"
+is 'counters of one are added, of two not' '0	9	hella swag	0	2|0	18	wikitext	0	7' sh -c "$py look.py s.html rows | grep '	0	[27]\$' | paste -sd '|'"
+is 'pictures are named' 'dataset hella swag|dataset wikitext|cdf: dataset hella swag|cdf: dataset wikitext' sh -c "$py look.py s.html captions | paste -sd '|'"
+same 'in any order' 'trace-report s3 s2 s1' 'trace-report s1 s2 s3'
+is 'one data set: no column' 'layer n_tokens expert n|layer row x cdf|layer ks' sh -c "trace-report -o s.html s2 s3; $py look.py s.html heads | paste -sd '|'"
+is 'it is not known: -' '-|hella swag' sh -c "cat s1 s0 | trace-report -o s.html; $py look.py s.html rows | tail -n 2 | cut -f 2 | paste -sd '|'"
+sect ',"part":"a","model":"m"' 2 >s1
+sect ',"part":"b","model":"n"' 3 >s2
+is 'part and model too' 'layer model part ks' sh -c "trace-report -f -o s.html s1 s2; $py look.py s.html heads | tail -n 1"
+own() { printf '{"kind":"trace","v":1,"layers":1,"experts":2,"topk":1,"part":"%s"}\n{"kind":"table","name":"x","part":"mine","rows":1,"cols":"v:f64","v":[1]}\n{"kind":"end","frames":1}\n' "$1" | jsonl2trace; }
+own a >o1
+own b >o2
+is 'what a frame says itself stays' 'mine	1|mine	1' sh -c "cat o1 o2 | trace-report -o s.html; $py look.py s.html rows | paste -sd '|'"
 fails 2 'a trace' 'trace-report a' 'nothing to report: no result frames: expert-load'
 fails 2 'no such layer' 'trace-report -l 9 load' 'of these layers'
 fails 2 'another model' 'trace-gen --name x | expert-load | cat - load | trace-report' 'sections disagree'

@@ -5,6 +5,9 @@
 #include "size.h"
 #include "uniform.h"
 
+#define SMALL 0x1p-60   /* part of a sum below which a term changes nothing */
+#define LEAST 0x1p-1074 /* the least double above 0 */
+
 static int
 rising(const void *a, const void *b)
 {
@@ -13,28 +16,39 @@ rising(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Of e uniform values k at least are below x: a binomial sum. */
+/* Of e uniform values k at least are below x: a binomial sum.  Its terms go by their
+ * ratios to the greatest, which is 1, from there to both sides as far as they count. */
 double
 uniform_beta(double x, uint32_t k, uint32_t e, double *above)
 {
-	double low = 0, high = 0, ln = 0;
+	double sum[2] = {0, 0}, odds = x / (1 - x), back = (1 - x) / x, term = 1;
+	uint32_t mode, j;
 
 	if (x <= 0 || x >= 1) {
 		*above = x <= 0;
 		return x >= 1;
 	}
-	for (uint32_t j = 0; j <= e; j++) { /* C(e, j) x^j (1 - x)^(e - j) */
-		double term = num_exp(ln + j * num_log(x) + (e - j) * num_log(1 - x));
+	mode = (uint32_t)MIN((e + 1.0) * x, e);
+	sum[mode >= k] = 1;
+	for (j = mode; j + 1 < k && term > 0; j++)
+		sum[0] += term *= (e - j) * odds / (j + 1.0);
+	for (; j < e && term > sum[1] * SMALL; j++)
+		sum[1] += term *= (e - j) * odds / (j + 1.0);
+	term = 1;
+	for (j = mode; j > k && term > 0; j--)
+		sum[1] += term *= j * back / (e - j + 1.0);
+	for (; j > 0 && term > sum[0] * SMALL; j--)
+		sum[0] += term *= j * back / (e - j + 1.0);
+	*above = sum[0] / (sum[0] + sum[1]);
+	return sum[1] / (sum[0] + sum[1]);
+}
 
-		if (j < k)
-			high += term;
-		else
-			low += term;
-		if (j < e) /* ln C(e, j + 1) */
-			ln += num_log((double)(e - j)) - num_log(j + 1.0);
-	}
-	*above = high;
-	return low;
+/* The law that v is held against: of k of e, or uniform. */
+static double
+law(double v, uint32_t k, uint32_t e, double *above)
+{
+	*above = 1 - v;
+	return k ? uniform_beta(v, k, e, above) : v;
 }
 
 double
@@ -63,15 +77,18 @@ uniform_stats(double *v, size_t n, uint32_t k, uint32_t e, struct uniform *u)
 	qsort(v, n, sizeof *v, rising);
 	*u = (struct uniform){.n = n, .min = v[0]};
 	for (size_t i = 0; i < n; i++) {
-		double above, f = k ? uniform_beta(v[i], k, e, &above) : v[i];
+		double in = MIN(MAX(v[i], LEAST), 1 - 0x1p-53);
+		double above, f = law(v[i], k, e, &above), low = f;
 
-		above = k ? above : 1 - v[i];
 		sum += v[i];
 		u->ks = MAX(u->ks, (double)(i + 1) / (double)n - f);
 		u->ks = MAX(u->ks, f - (double)i / (double)n);
+		if (in != v[i])
+			low = law(in, k, e, &above);
+		u->clipped += in != v[i] || low < LEAST || above < LEAST;
 		/* sum (2 i - 1) (ln f_i + ln (1 - f_(n + 1 - i))), as two sums */
-		a2 += f > 0 ? (2.0 * (double)i + 1) * num_log(f) : -INFINITY;
-		a2 += above > 0 ? (2.0 * (double)(n - i) - 1) * num_log(above) : -INFINITY;
+		a2 += (2.0 * (double)i + 1) * num_log(MAX(low, LEAST));
+		a2 += (2.0 * (double)(n - i) - 1) * num_log(MAX(above, LEAST));
 		for (int m = 0; m < 3; m++)
 			u->below[m] += v[i] < mark[m];
 	}

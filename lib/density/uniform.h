@@ -11,9 +11,10 @@
 struct uniform {
 	uint64_t n;
 	double mean, min;
-	double ks, ks_p; /* Kolmogorov-Smirnov distance, and its p-value by the limit law */
-	double a2;       /* Anderson-Darling; infinite where a value is 0 or 1 */
-	double below[3]; /* shares below 0.01, 0.05, 0.1 */
+	double ks, ks_p;  /* Kolmogorov-Smirnov distance, and its p-value by the limit law */
+	double a2;        /* Anderson-Darling, of values brought to 2^-1074 .. 1 - 2^-53 */
+	double below[3];  /* shares below 0.01, 0.05, 0.1 */
+	uint64_t clipped; /* values that a2 has in another place */
 };
 
 /* v [n] is sorted in place, n > 0; k 0: against uniform, else against the k-th of e. */

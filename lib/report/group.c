@@ -21,6 +21,30 @@ static const struct {
 	{"table", "Table:", "name"},
 };
 
+/* What tells sections apart, and what it is called in a frame until groups_end. */
+static const char *const tags[][2] = {
+	{"dataset", "section.dataset"}, {"model", "section.model"}, {"part", "section.part"}};
+
+static int
+is_tag(const char *key)
+{
+	return !strncmp(key, "section.", 8);
+}
+
+int
+group_tag(struct tr_frame *f, const struct tr_frame *trace)
+{
+	char val[TR_HEADER_MAX];
+	const char *own;
+	int r = 0;
+
+	for (size_t i = 0; i < LEN(tags) && r >= 0; i++)
+		if (!tr_key(f, tags[i][0], &own) &&
+		    (r = tr_text(trace, tags[i][0], val, sizeof val)) > 0)
+			r = tr_set(f, tags[i][1], val);
+	return r < 0 ? r : 0;
+}
+
 int
 group_has(const struct tr_frame *f)
 {
@@ -38,13 +62,23 @@ alike(const struct tr_frame *a, const struct tr_frame *b)
 {
 	static const char *const same[] = {"name", "of"};
 	const char *x, *y;
+	int i = 0, k = 0;
 
-	if (strcmp(a->kind, b->kind) || a->nkeys != b->nkeys || a->ncols != b->ncols)
+	if (strcmp(a->kind, b->kind) || a->ncols != b->ncols)
 		return 0;
-	for (int i = 0; i < a->nkeys; i++)
-		if (strcmp(frame_key(a, i), frame_key(b, i)))
+	for (;; i++, k++) {
+		while (i < a->nkeys && is_tag(frame_key(a, i)))
+			i++;
+		while (k < b->nkeys && is_tag(frame_key(b, k)))
+			k++;
+		if (i == a->nkeys || k == b->nkeys)
+			break;
+		if (strcmp(frame_key(a, i), frame_key(b, k)))
 			return 0;
-	for (int i = 0; i < a->ncols; i++)
+	}
+	if (i < a->nkeys || k < b->nkeys)
+		return 0;
+	for (i = 0; i < a->ncols; i++)
 		if (strcmp(a->cols[i].name, b->cols[i].name) ||
 		    a->cols[i].width != b->cols[i].width)
 			return 0;
@@ -96,6 +130,40 @@ group_add(struct groups *g, struct tr_frame *f)
 	return 0;
 }
 
+static int
+differ(const struct group *g, const char *tag)
+{
+	const char *x, *y;
+
+	for (size_t i = 1; i < g->n; i++) {
+		int a = tr_key(g->f[0], tag, &x), b = tr_key(g->f[i], tag, &y);
+
+		if (a != b || (a && strcmp(x, y)))
+			return 1;
+	}
+	return 0;
+}
+
+int
+groups_end(struct groups *g)
+{
+	char val[TR_HEADER_MAX];
+	int r = 0;
+
+	for (struct group *at = g->at; at < g->at + g->n; at++)
+		for (size_t k = 0; k < LEN(tags); k++) {
+			int differs = differ(at, tags[k][1]);
+
+			for (size_t i = 0; i < at->n && r >= 0; i++) {
+				r = tr_text(at->f[i], tags[k][1], val, sizeof val);
+				tr_unset(at->f[i], tags[k][1]);
+				if (r >= 0 && differs)
+					r = tr_set(at->f[i], tags[k][0], r ? val : "-");
+			}
+		}
+	return r < 0 ? r : 0;
+}
+
 void
 groups_free(struct groups *g)
 {
@@ -117,7 +185,7 @@ group_what(const struct tr_frame *f, int layer, char *to, size_t size)
 		int skip = !strcmp(key, "n") || !strncmp(key, "n_", 2) ||
 			   !strncmp(key, "min_", 4) || !strncmp(key, "max_", 4) ||
 			   (!layer && !strcmp(key, "layer"));
-		char val[96];
+		char val[TR_HEADER_MAX];
 
 		for (size_t k = 0; k < LEN(not ); k++)
 			skip |= !strcmp(key, not [k]);

@@ -150,6 +150,7 @@ put(const struct collected *l)
 	       nrow = by == BY_LAYER ? l->rows * l->width : l->rows;
 	double *v = xcalloc(nrow + 1, sizeof *v), *out = xcalloc(8 * n, sizeof *out);
 	uint64_t *values = xcalloc(n, sizeof *values), *which = xcalloc(n, sizeof *which);
+	uint64_t *clipped = xcalloc(n, sizeof *clipped);
 	uint64_t *ranks = xcalloc(n, sizeof *ranks), *picks = xcalloc(n, sizeof *picks);
 	struct tr_frame f;
 
@@ -167,6 +168,7 @@ put(const struct collected *l)
 		if (by == BY_RANK)
 			picks[k] = ranked_by[which[k]];
 		values[k] = u.n;
+		clipped[k] = u.clipped;
 		for (int i = 0; i < 8; i++)
 			out[(size_t)i * n + k] =
 				((double[]){u.mean, u.min, u.ks, u.ks_p, u.a2, u.below[0],
@@ -185,10 +187,12 @@ put(const struct collected *l)
 	tr_addcol(&f, "values", TR_U64, 1, values);
 	for (int i = 0; i < 8; i++)
 		tr_addcol(&f, name[i], TR_F64, 1, out + (size_t)i * n);
+	tr_addcol(&f, "clipped", TR_U64, 1, clipped);
 	tool_put(&t, &f);
 	free(v);
 	free(out);
 	free(values);
+	free(clipped);
 	free(which);
 	free(ranks);
 	free(picks);

@@ -30,6 +30,7 @@ static struct tool t = {.name = "trace-report",
 			.opts = opts,
 			.flags = TOOL_BYTES | TOOL_FORCE};
 
+static struct tr_frame section; /* the @trace line of the one being read */
 static struct origin origin;
 static struct tr_head *head;
 static struct sum *sum;
@@ -54,8 +55,12 @@ take(struct tr_frame *f)
 		tool_refuse(&t, f, "%s", tr_head_errstr(head));
 	tool_check(&t, r);
 	tool_check(&t, origin_take(&origin, f));
+	if (!strcmp(f->kind, "trace"))
+		section = *f;
 	if (!group_has(f) || (layers.n && !tr_list_has(&layers, tr_get(f, "layer", TR_NONE))))
 		return;
+	if ((r = group_tag(f, &section)) < 0)
+		tool_refuse(&t, f, "no room for the data set, model and part of its section");
 	if ((addable(f) ? sum_add(sum, f) : sum_keep(sum, f)) < 0)
 		tool_refuse(&t, f, "%s", sum_errstr(sum));
 }
@@ -103,6 +108,7 @@ main(int argc, char **argv)
 	sum_sort(sum);
 	for (size_t i = 0; i < sum_count(sum); i++)
 		tool_check(&t, group_add(&groups, (struct tr_frame *)sum_at(sum, i)));
+	tool_check(&t, groups_end(&groups));
 	if (!groups.n)
 		die("nothing to report: no result frames%s",
 		    layers.n ? " of these layers"
