@@ -56,6 +56,10 @@ is 'clamped' '0.01 0.99' sh -c "logit-pval --clamp 0.01 --at=4,-4 -t k | grep -v
 same 'the logits stay, or go' 'logit-pval --no-prog -m k w | trace-filter --no-prog --drop logit' 'logit-pval --no-prog --drop -m k w'
 { sed 1q w.jsonl; echo '{"kind":"prog","name":"log2trace","ver":"1","args":"x"}'; sed '1d; s/"frames":1/"frames":2/' w.jsonl; } | jsonl2trace --no-prog | logit-pval -m k -o made
 is 'who made it stays' 'log2trace logit-pval' sh -c "trace-heads made | sed -n 's/^@prog name=\([^ ]*\).*/\1/p' | xargs"
+echo '{"kind":"trace","v":1,"layers":1,"experts":2,"topk":1}
+{"kind":"route","layer":0,"rows":1,"cols":"logit:f32:2","logit":[[0,0]]}
+{"kind":"end","frames":1}' | jsonl2trace -o zero
+is 'no spread is no hindrance' '0.5 0.5' sh -c "logit-kde -q zero | logit-pval -m /dev/stdin --drop -t zero | tail -n 1 | awk '{ print \$NF }' | tr , '\n' | awk '{ printf \"%s%.2g\", NR > 1 ? \" \" : \"\", \$1 }'"
 fails 2 'no tables' 'logit-pval w' 'no tables'
 fails 2 'no table of the layer' "sed 's/\"layers\":1/\"layers\":1,\"map\":\"3\"/; s/layer\":0/layer\":3/' w.jsonl | jsonl2trace | logit-pval -m k" 'no table of layer 3'
 fails 2 'a table without what is asked for' 'logit-kde --compat cumsum -o c w; logit-pval -m c w' 'no column sf .--compat interp reads cdf.$'

@@ -135,11 +135,15 @@ kde_106(const struct kde_data *d)
 }
 
 void
-kde_grid(double min, double max, size_t n, double *x)
+kde_grid(double min, double max, double h, size_t n, double *x)
 {
-	double from = min - 0.2 * fabs(min), to = max + 0.2 * fabs(max);
-	double step = (to - from) / (double)MAX(n - 1, (size_t)1);
+	double from = min - 0.2 * fabs(min), to = max + 0.2 * fabs(max), step;
 
+	if (!(from < to)) {
+		from -= h;
+		to += h;
+	}
+	step = (to - from) / (double)MAX(n - 1, (size_t)1);
 	for (size_t i = 0; i < n; i++)
 		x[i] = from + (double)i * step;
 	x[n - 1] = to;
@@ -263,12 +267,13 @@ density(enum kde_kernel kernel, double u)
 	}
 }
 
-/* The tail on one side (1: above x), from its end inward until what is left cannot count. */
+/* The tail on one side (1: above x) and the density f there, from its end inward until what is
+ * left cannot count. */
 static double
-thin(const struct kde *k, double x, int side)
+thin(const struct kde *k, double x, int side, double *f)
 {
 	const struct kde_data *d = k->d;
-	double sum = 0, left = (double)d->n;
+	double sum = 0, dens = 0, left = (double)d->n;
 
 	for (size_t i = 0; i < d->nv; i++) {
 		size_t at = side ? d->nv - 1 - i : i;
@@ -277,8 +282,10 @@ thin(const struct kde *k, double x, int side)
 		if (left * c <= 1e-18 * sum)
 			break;
 		sum += (double)d->c[at] * c;
+		dens += (double)d->c[at] * density(k->kernel, u);
 		left -= (double)d->c[at];
 	}
+	*f = dens / ((double)d->n * k->h);
 	return sum / (double)d->n;
 }
 
@@ -410,8 +417,10 @@ kde_at(const struct kde *k, const double *x, size_t n, double *F, double *S, dou
 
 		if (k->kernel == KDE_GAUSSIAN) {
 			gaussian(k, x[i], &a, &b, &c);
-			a = a < THIN ? thin(k, x[i], 0) : a;
-			b = b < THIN ? thin(k, x[i], 1) : b;
+			if (a < THIN)
+				a = thin(k, x[i], 0, &c);
+			if (b < THIN)
+				b = thin(k, x[i], 1, &c);
 		} else {
 			compact(k, x[i], &a, &b, &c);
 		}

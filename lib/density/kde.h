@@ -39,7 +39,8 @@ void kde_at(const struct kde *k, const double *x, size_t n, double *F, double *S
 enum { KDE_TAIL = 38 * 64 + 1 };
 void kde_tail(const struct kde *k, double first, double last, double *d, double *S, double *F);
 
-/* The grid of the original: n points from min - 0.2 |min| to max + 0.2 |max|. */
-void kde_grid(double min, double max, size_t n, double *x);
+/* The grid of the original: n points from min - 0.2 |min| to max + 0.2 |max|; h to both sides where
+ * that is one point. */
+void kde_grid(double min, double max, double h, size_t n, double *x);
 
 #endif

@@ -116,9 +116,13 @@ put(const struct collected *l, const struct kde_data *d, enum kde_kernel kernel,
 		die("no memory");
 	if (!at) {
 		x = xcalloc(npoint, sizeof *x);
-		kde_grid(d->min, d->max, npoint, x);
+		kde_grid(d->min, d->max, h, npoint, x);
 	}
 	kde_at(k, x, npoint, F, S, p);
+	for (size_t i = 1; !at && i < npoint; i++) { /* rounding aside, they are so */
+		F[i] = MAX(F[i], F[i - 1]);
+		S[i] = MIN(S[i], S[i - 1]);
+	}
 	for (size_t i = 0; cumsum && i < npoint; i++)
 		F[i] = sum += p[i];
 	for (size_t i = 0; cumsum && i < npoint; i++)
