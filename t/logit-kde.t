@@ -44,15 +44,27 @@ trace-heads two | awk '/^@(kde|tail) / { k = $1; sub(/ values=.*| rows=.*/, "");
 is 'and has its keys' 2 cat keys
 is 'none of --at, none of --compat' '@kde @kde' sh -c '{ logit-kde --at 1 w | trace-heads; logit-kde --compat cumsum w | trace-heads; } | grep -o "^@[kt][da][ei]l*" | xargs'
 logit-kde -o k w
-trace-filter --frame tail -t k | grep -v '^#' >tail
-is 'its rows: 38 bandwidths in 64ths' '2433 0 0.6840547840492347 25.9940817938709' sh -c "cut -f 7 tail | awk 'NR == 1 { a = \$1 } NR == 65 { b = \$1 } END { print NR, a, b, substr(\$1, 1, 16) }'"
+trace-filter --frame tail -t k | grep -v '^#' >tails
+is 'its rows: 38 bandwidths in 64ths' '2433 0 0.6840547840492347 25.9940817938709' sh -c "cut -f 7 tails | awk 'NR == 1 { a = \$1 } NR == 65 { b = \$1 } END { print NR, a, b, substr(\$1, 1, 16) }'"
 for side in 1 -1; do
-	awk -F'\t' 'NR % 61 == 1' tail | cut -f "7-9" | awk -v s=$side '{ printf "%s%.17g", n++ ? "," : "", s * (3.6 + $1) }' >at
-	kde --at="$(cat at)" w | awk -F'\t' -v s=$side '{ print(s > 0 ? $(NF - 1) : $(NF - 2)) }' >want
-	awk -F'\t' -v s=$side 'NR % 61 == 1 { print(s > 0 ? $(NF - 1) : $NF) }' tail >got
+	awk -F'\t' 'NR % 61 == 1' tails | cut -f "7-9" | awk -v s=$side '{ printf "%s%.17g", n++ ? "," : "", s * (3.6 + $1) }' >points
+	kde --at="$(cat points)" w | awk -F'\t' -v s=$side '{ print(s > 0 ? $(NF - 1) : $(NF - 2)) }' >want
+	awk -F'\t' -v s=$side 'NR % 61 == 1 { print(s > 0 ? $(NF - 1) : $NF) }' tails >got
 	paste got want | awk '$2 > 1e-300 { n++; d = $1 / $2 - 1; if (d * d > 1e-22) print } END { print NR, n }'
 done >wrong
 is 'sf and cdf there, down to 1e-300' '40 38 40 38' sh -c 'xargs <wrong'
+# who else reads tables passes tails over
+trace-filter --frame kde -o only k
+ok 'trace-check' trace-check k
+same 'plot-curves' 'plot-curves -t k' 'plot-curves -t only'
+same 'unless asked' 'plot-curves --frame tail -x d -y sf -t k | sed 1d | cut -f 3' 'cut -f 8 tails'
+same 'trace2pkl' 'trace2pkl k' 'trace2pkl only'
+same 'trace-report' "trace-report k | sed 's/logit-kde.*//'" "trace-report only | sed 's/logit-kde.*//'"
+same 'logit-pval within the grid' 'logit-pval --no-prog -m k w' 'logit-pval --no-prog -m only w'
+trace-filter --frame tail -o alone k
+fails 2 'trace-sum' 'trace-sum alone' '@tail is no sum'
+fails 2 'trace-map' 'trace-map --experts 0-1=1,0 alone' '@tail: --experts renumbers route frames'
+fails 2 'no tail without its layer' "printf '@trace v=1 layers=1 experts=4 topk=1\n@tail rows=1 cols=d:u8 bytes=1\n0\n@end frames=1\n' | trace-check -" '@tail without layer'
 if [ -d "$D" ]; then
 	$py log.py "$D/semi-real/log.json" >s
 	$py log.py "$D/semi-real/log.json" back >r
