@@ -8,6 +8,14 @@ gold plot-bars.gp 'plot-bars -l 0,2 --sort --script load'
 is '--top' 2 sh -c "plot-bars -l 1 --top 2 --script load | sed -n '/<< EOD/,/^EOD/p' | grep -vc EOD"
 is 'the mean is named' 3 sh -c "plot-bars --script load | grep -c '^set label 1 .mean. '"
 is 'but not above the picture' 0 sh -c "plot-bars --max 1 --script load | grep -c '^set label 1 '"
+fails 2 'nothing: where it may come from' 'plot-bars a' 'expert-load, logit-hist and topk-stats'
+for f in x.gp x; do
+	same "--script: a program is called as one likes: $f" "plot-bars --script -o $f load; cat $f" 'plot-bars --script load'
+done
+is '--script: a suffix names the terminal' 'pngcairo' sh -c 'plot-bars --script -o x.png load; sed -n "s/^set terminal \([a-z]*\) .*/\1/p" x.png'
+rm x.gp x x.png
+fails 2 'a picture has a suffix' 'plot-bars -o x.gp load' 'x.gp: no picture that is known'
+fails 2 'so have those that a program writes' 'plot-bars --script -o "x{layer}.gp" load' 'no picture that is known'
 step() { # between two names of experts, in bars
 	trace-gen --layers 1 --rows 2000 --experts "$1" -k 2 | expert-load | plot-bars --size 400x300 --top 40 --script |
 		sed -n "s/^set xtics ('[0-9]*' 0, '[0-9]*' \([0-9]*\).*/\1/p"

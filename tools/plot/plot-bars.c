@@ -248,7 +248,7 @@ main(int argc, char **argv)
 		die("nothing to draw: no frames of %s%s", frame,
 		    layers.n ? " of these layers" : "");
 	if (!npanel)
-		picture_nothing(pic, "it draws what expert-load and topk-stats write");
+		picture_nothing(pic, "it draws what expert-load, logit-hist and topk-stats write");
 	if (overlay)
 		lay_over();
 	label();
