@@ -79,6 +79,14 @@ is 'a frame of all layers' "set title 'all layers' noenhanced offset 0,-0.7" sh 
 logit-hist --common --bins 6 -o two w s
 is '--overlay: data sets in one panel' 'hella/swag wikitext' \
 	sh -c "plot-bars --overlay --script two | sed -n \"s/.*transparent.* title '\\(.*\\)', .*/\\1/p; s/.*transparent.* title '\\([^']*\\)'\$/\\1/p\" | paste -sd' '"
+sets() { plot-bars --overlay --script "$@" | sed -n "s/.*panel\(.\).*fillsteps.*linecolor '\(#[0-9a-f]*\)' \(.*\)/\1 \2 \3/p" | sed "s/title '\([^']*\)'.*/\1/; s/notitle.*//; s/ *$//" | paste -sd, ; }
+logit-hist --common --range=-4,6 --bins 6 -l 1 -o first w
+logit-hist --common --range=-4,6 --bins 6 -o later s
+is '--overlay: the first to come is blue and drawn first; a set keeps its colour' \
+	'0 #2c728e wikitext,0 #f0a830 hella/swag,1 #f0a830' sets first later
+is 'whatever its name' '0 #2c728e hella/swag,0 #f0a830 wikitext,1 #2c728e' sets later first
+logit-hist --common --range=-4,6 --bins 6 -l 2 -o late w
+is 'and whatever layers come first' 'layer 1,layer 2' sh -c "plot-bars --overlay --script late later | sed -n \"s/^set title '\\([^']*\\)'.*/\\1/p\" | paste -sd,"
 logit-hist --common --bins 7 -l 1 -o seven s
 { logit-hist --common --bins 6 -l 1 w; cat seven; } >unlike
 fails 2 'but not of unlike bins' 'plot-bars --overlay --script unlike' 'logit-hist --common makes them alike'

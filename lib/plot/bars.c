@@ -151,7 +151,7 @@ plot_bins(struct gp *g, const struct bars *panel, size_t i, const struct bars_sc
 			  "%s$panel%zu%c using 1:2 with fillsteps fillstyle %s linecolor '#%06x' ",
 			  comma, i, (char)('a' + set),
 			  panel->behind ? "transparent solid 0.5 noborder" : "solid 0.55 noborder",
-			  colour[set].fill);
+			  colour[p->hue].fill);
 		entry(g, p->set, i == 0);
 		comma = ", \\\n";
 	}
@@ -168,7 +168,7 @@ plot_bins(struct gp *g, const struct bars *panel, size_t i, const struct bars_sc
 			gp_printf(g,
 				  "%s$curve%zu%c using 1:2 with lines linecolor '#%06x' linewidth "
 				  "1.3 notitle",
-				  comma, i, (char)('a' + set), colour[set].line);
+				  comma, i, (char)('a' + set), colour[p->hue].line);
 	}
 	gp_printf(g, "\n");
 	if (i == 0)
