@@ -6,8 +6,10 @@ expert-load -o load a
 bars() { plot-bars --script "$@" | sed -n '/<< EOD/,/^EOD/p' | grep -v EOD; }
 gold plot-bars.gp 'plot-bars -l 0,2 --sort --script load'
 is '--top' 2 sh -c "plot-bars -l 1 --top 2 --script load | sed -n '/<< EOD/,/^EOD/p' | grep -vc EOD"
-is 'the mean is named' 3 sh -c "plot-bars --script load | grep -c '^set label 1 .mean. '"
-is 'but not above the picture' 0 sh -c "plot-bars --max 1 --script load | grep -c '^set label 1 '"
+is 'the mean is named where no panel is beside it' '2 3' sh -c "plot-bars --script load | awk \"/^set label .* 'mean' / { m++ } /^plot / { p++ } END { print m, p }\""
+is 'but not above the picture' 0 sh -c "plot-bars --max 1 --script load | grep -c \"^set label .* 'mean' \""
+is 'a title stands over bars with a mean' 1 sh -c "plot-bars --title T --script load | sed '/^plot /q' | grep -c \"^set label 1 'T'\""
+is 'ticks have no needless zeros, and no exponent below 1e9' 1 sh -c "plot-bars --script load | grep -c \"^set format '%.9g'\$\""
 fails 2 'nothing: where it may come from' 'plot-bars a' 'expert-load, logit-hist and topk-stats'
 for f in x.gp x; do
 	same "--script: a program is called as one likes: $f" "plot-bars --script -o $f load; cat $f" 'plot-bars --script load'
