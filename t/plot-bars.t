@@ -6,8 +6,18 @@ expert-load -o load a
 bars() { plot-bars --script "$@" | sed -n '/<< EOD/,/^EOD/p' | grep -v EOD; }
 gold plot-bars.gp 'plot-bars -l 0,2 --sort --script load'
 is '--top' 2 sh -c "plot-bars -l 1 --top 2 --script load | sed -n '/<< EOD/,/^EOD/p' | grep -vc EOD"
-is 'the mean is named' 3 sh -c "plot-bars --script load | grep -c '^set label 1 .mean. '"
-is 'but not above the picture' 0 sh -c "plot-bars --max 1 --script load | grep -c '^set label 1 '"
+is 'the mean is named where no panel is beside it' '2 3' sh -c "plot-bars --script load | awk \"/^set label .* 'mean' / { m++ } /^plot / { p++ } END { print m, p }\""
+is 'but not above the picture' 0 sh -c "plot-bars --max 1 --script load | grep -c \"^set label .* 'mean' \""
+is 'a title stands over bars with a mean' 1 sh -c "plot-bars --title T --script load | sed '/^plot /q' | grep -c \"^set label 1 'T'\""
+is 'ticks have no needless zeros, and no exponent below 1e9' 1 sh -c "plot-bars --script load | grep -c \"^set format '%.9g'\$\""
+fails 2 'nothing: where it may come from' 'plot-bars a' 'expert-load, logit-hist and topk-stats'
+for f in x.gp x; do
+	same "--script: a program is called as one likes: $f" "plot-bars --script -o $f load; cat $f" 'plot-bars --script load'
+done
+is '--script: a suffix names the terminal' 'pngcairo' sh -c 'plot-bars --script -o x.png load; sed -n "s/^set terminal \([a-z]*\) .*/\1/p" x.png'
+rm x.gp x x.png
+fails 2 'a picture has a suffix' 'plot-bars -o x.gp load' 'x.gp: no picture that is known'
+fails 2 'so have those that a program writes' 'plot-bars --script -o "x{layer}.gp" load' 'no picture that is known'
 step() { # between two names of experts, in bars
 	trace-gen --layers 1 --rows 2000 --experts "$1" -k 2 | expert-load | plot-bars --size 400x300 --top 40 --script |
 		sed -n "s/^set xtics ('[0-9]*' 0, '[0-9]*' \([0-9]*\).*/\1/p"
@@ -71,6 +81,14 @@ is 'a frame of all layers' "set title 'all layers' noenhanced offset 0,-0.7" sh 
 logit-hist --common --bins 6 -o two w s
 is '--overlay: data sets in one panel' 'hella/swag wikitext' \
 	sh -c "plot-bars --overlay --script two | sed -n \"s/.*transparent.* title '\\(.*\\)', .*/\\1/p; s/.*transparent.* title '\\([^']*\\)'\$/\\1/p\" | paste -sd' '"
+sets() { plot-bars --overlay --script "$@" | sed -n "s/.*panel\(.\).*fillsteps.*linecolor '\(#[0-9a-f]*\)' \(.*\)/\1 \2 \3/p" | sed "s/title '\([^']*\)'.*/\1/; s/notitle.*//; s/ *$//" | paste -sd, ; }
+logit-hist --common --range=-4,6 --bins 6 -l 1 -o first w
+logit-hist --common --range=-4,6 --bins 6 -o later s
+is '--overlay: the first to come is blue and drawn first; a set keeps its colour' \
+	'0 #2c728e wikitext,0 #f0a830 hella/swag,1 #f0a830' sets first later
+is 'whatever its name' '0 #2c728e hella/swag,0 #f0a830 wikitext,1 #2c728e' sets later first
+logit-hist --common --range=-4,6 --bins 6 -l 2 -o late w
+is 'and whatever layers come first' 'layer 1,layer 2' sh -c "plot-bars --overlay --script late later | sed -n \"s/^set title '\\([^']*\\)'.*/\\1/p\" | paste -sd,"
 logit-hist --common --bins 7 -l 1 -o seven s
 { logit-hist --common --bins 6 -l 1 w; cat seven; } >unlike
 fails 2 'but not of unlike bins' 'plot-bars --overlay --script unlike' 'logit-hist --common makes them alike'

@@ -60,7 +60,7 @@ for f in svg png pdf; do
 	plot-heat -o "h2.$f" co
 	is "$f: the same bytes again" '' cmp "h.$f" "h2.$f"
 done
-is 'a PDF says nothing of when it was made' 'D:19700101000000' sh -c "grep -ao 'D:[0-9]*' h.pdf"
+is 'a PDF says nothing of when it was made' 'D:19700101000000' sh -c "grep -ao 'D:[0-9][0-9]*' h.pdf"
 is 'what they are' '%PDF %PDF' sh -c 'echo $(head -c 4 h.pdf) $(head -c 4 b.pdf)'
 plot-heat --script co | gnuplot -d - >s.svg 2>/dev/null
 is '--script is the program' '' cmp s.svg h.svg

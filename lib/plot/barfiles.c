@@ -41,6 +41,8 @@ barfiles_start(struct barfiles *b, struct tool *t)
 		die("-t: a table is one file, without {}, --each and --panels");
 	if (several(b, t) && (!t->output || !strcmp(t->output, "-")))
 		die("several files need a name: -o 'layer_{layer}.svg'");
+	if (several(b, t) && sheet_format(t->output) < 0)
+		picture_suffix(t);
 	picture_start(&b->pic, t);
 	if (several(b, t) && !plain)
 		return;

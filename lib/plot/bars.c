@@ -58,17 +58,20 @@ put_scale(struct gp *g, const struct sheet *s, const struct bars *panel, size_t 
 			  sheet_nice(h.hi - h.lo, s->ph / 26));
 }
 
-/* What the longest tick at the left needs above the usual, pixels. */
-static double
-wide(const struct bars *panel, size_t n, const struct bars_scale *scale, double ph)
+/* The longest tick at the left, where panels are so high. */
+static size_t
+letters(const struct bars *panel, size_t n, const struct bars_scale *scale, double ph)
 {
-	struct height h = height(panel, n, scale);
-	double step = sheet_nice(h.hi - h.lo, ph / 26);
-	int most = 0;
+	size_t most = 0, together = scale->free ? 1 : n;
 
-	for (int i = 0; !scale->log && i < 40 && i * step <= h.hi; i++)
-		most = MAX(most, snprintf(NULL, 0, "%g", i * step));
-	return most > 3 ? (most - 3) * 7 : 0;
+	for (size_t i = 0; i < n; i += together) {
+		struct height h = height(panel + i, together, scale);
+
+		most = MAX(most, scale->log ? sheet_letters_log(MIN(h.least, h.hi) / 2, h.hi * 1.2)
+					    : sheet_letters(h.lo * 1.04, h.hi,
+							    sheet_nice(h.hi - h.lo, ph / 26)));
+	}
+	return most;
 }
 
 /* What the longest number under the bars needs, pixels. */
@@ -151,7 +154,7 @@ plot_bins(struct gp *g, const struct bars *panel, size_t i, const struct bars_sc
 			  "%s$panel%zu%c using 1:2 with fillsteps fillstyle %s linecolor '#%06x' ",
 			  comma, i, (char)('a' + set),
 			  panel->behind ? "transparent solid 0.5 noborder" : "solid 0.55 noborder",
-			  colour[set].fill);
+			  colour[p->hue].fill);
 		entry(g, p->set, i == 0);
 		comma = ", \\\n";
 	}
@@ -168,7 +171,7 @@ plot_bins(struct gp *g, const struct bars *panel, size_t i, const struct bars_sc
 			gp_printf(g,
 				  "%s$curve%zu%c using 1:2 with lines linecolor '#%06x' linewidth "
 				  "1.3 notitle",
-				  comma, i, (char)('a' + set), colour[set].line);
+				  comma, i, (char)('a' + set), colour[p->hue].line);
 	}
 	gp_printf(g, "\n");
 	if (i == 0)
@@ -178,7 +181,8 @@ plot_bins(struct gp *g, const struct bars *panel, size_t i, const struct bars_sc
 /* ---- bars ---- */
 
 static void
-plot_bars(struct gp *g, const struct bars *p, size_t i, const struct bars_scale *scale)
+plot_bars(struct gp *g, const struct sheet *s, const struct bars *p, size_t i,
+	  const struct bars_scale *scale)
 {
 	gp_printf(g, "$panel%zu << EOD\n", i);
 	for (size_t j = 0; j < p->n; j++) {
@@ -187,14 +191,14 @@ plot_bars(struct gp *g, const struct bars *p, size_t i, const struct bars_scale 
 		gp_printf(g, "\n");
 	}
 	gp_printf(g, "EOD\n");
-	if (p->line > 0 && !(scale->max > 0 && p->line > scale->max))
+	if (p->line > 0 && !(scale->max > 0 && p->line > scale->max) && !sheet_beside(s, i))
 		gp_printf(g,
-			  "set label 1 'mean' at graph 1, first %.9g left offset 0.3,0 "
+			  "set label %d 'mean' at graph 1, first %.9g left offset 0.3,0 "
 			  "font ',9' "
 			  "textcolor '#d1495b'\n",
-			  p->line);
+			  SHEET_LABEL, p->line);
 	else
-		gp_printf(g, "unset label 1\n");
+		gp_printf(g, "unset label %d\n", SHEET_LABEL);
 	gp_printf(g, "plot $panel%zu using 1:2 with boxes linecolor '#2c728e'", i);
 	if (p->line > 0)
 		gp_printf(g, ", %.9g with lines linecolor '#d1495b' linewidth 1 dashtype 2",
@@ -206,7 +210,7 @@ void
 bars_draw(struct gp *g, struct sheet *s, const struct bars *panel, size_t n,
 	  const struct bars_scale *scale)
 {
-	double ph = n > 1 ? 120 : 300;
+	double pw, ph = n > 1 ? 120 : 300;
 	size_t most = 1;
 	int named = 0;
 
@@ -217,8 +221,9 @@ bars_draw(struct gp *g, struct sheet *s, const struct bars *panel, size_t n,
 	if (panel->width > 0 && n >= 32 && n % 8 == 0)
 		s->across = 8; /* of 64 or 128 experts */
 	s->legend = named;
-	s->wide = wide(panel, n, scale, ph);
-	sheet_begin(g, s, n, n > 1 ? 260 : MIN(MAX((double)most * 9, 360), 760), ph);
+	pw = n > 1 ? 260 : MIN(MAX((double)most * 9, 360), 760);
+	s->letters = letters(panel, n, scale, sheet_height(s, n, pw, ph));
+	sheet_begin(g, s, n, pw, ph);
 	put_scale(g, s, panel, scale->free ? 1 : n, scale);
 	gp_printf(g, "set style fill solid noborder\nset boxwidth 0.86 relative\n"
 		     "set grid y linewidth 0.5 linecolor '#dddddd'\n");
@@ -235,7 +240,7 @@ bars_draw(struct gp *g, struct sheet *s, const struct bars *panel, size_t n,
 		if (p->width > 0)
 			plot_bins(g, p, i, scale);
 		else
-			plot_bars(g, p, i, scale);
+			plot_bars(g, s, p, i, scale);
 	}
 	sheet_end(g);
 }

@@ -160,7 +160,7 @@ log_ticks(struct gp *g, char name, double lo, double hi)
 			if (v < lo || v > hi)
 				continue;
 			if (i == 0 || i == 1 || i == 4 || hi / lo < 5)
-				gp_printf(g, "%s'%.6g' %.9g", comma, v, v);
+				gp_printf(g, "%s'%.9g' %.9g", comma, v, v);
 			else
 				gp_printf(g, "%s'' %.9g 1", comma, v);
 			comma = ", ";
@@ -205,25 +205,21 @@ air(const struct plan *p)
 	return y;
 }
 
-/* What the longest of the y axis' ticks needs above the usual, pixels. */
-static double
-wide(const struct plan *p, double ph)
+/* The longest of the y axis' ticks. */
+static size_t
+letters(const struct plan *p, double ph)
 {
 	struct span y = air(p);
-	double step = sheet_nice(y.hi - y.lo, ph / 26);
-	int n = 0;
 
 	if (p->c->logy)
-		return 10;
-	for (int i = 0; i < 40 && y.lo + i * step <= y.hi; i++)
-		n = MAX(n, snprintf(NULL, 0, "%g", (ceil(y.lo / step) + i) * step));
-	return n > 3 ? (n - 3) * 7 : 0;
+		return sheet_letters_log(y.lo, y.hi);
+	return sheet_letters(y.lo, y.hi, sheet_nice(y.hi - y.lo, ph / 26));
 }
 
 static void
 axes(struct gp *g, const struct sheet *s, const struct plan *p)
 {
-	gp_printf(g, "set format '%%g'\nset grid linewidth 0.5 linecolor '#dddddd'\n");
+	gp_printf(g, "set grid linewidth 0.5 linecolor '#dddddd'\n");
 	axis(g, 'x', p->x, p->c->logx, s->pw / 60);
 	axis(g, 'y', air(p), p->c->logy, s->ph / 26);
 }
@@ -246,10 +242,10 @@ legend(struct gp *g, const struct sheet *s, const struct plan *p)
 	for (size_t i = 0; i < LEN(anchor); i++)
 		gp_printf(g, "%s%zu '#%02x%02x%02x'", i ? ", " : "", i, anchor[i][0], anchor[i][1],
 			  anchor[i][2]);
-	gp_printf(g, ")\nset cbrange [%.9g:%.9g]\nset cbtics %.9g\nset cblabel '%s' offset 0.8,0\n",
-		  p->layers.lo, p->layers.hi,
-		  fmax(1, sheet_nice(p->layers.hi - p->layers.lo, s->ph / 30)),
-		  p->by_layer ? "layer" : "curve");
+	gp_printf(g, ")\nset cbrange [%.9g:%.9g]\nset cbtics %.9g\n", p->layers.lo, p->layers.hi,
+		  fmax(1, sheet_nice(p->layers.hi - p->layers.lo, s->ph / 30)));
+	sheet_right(g, s, p->by_layer ? "layer" : "curve", (1 - top) * h,
+		    s->ch * (double)(s->rows - 1) + s->ph);
 	gp_printf(g, "set colorbox user origin screen %.5g,%.5g size screen %.5g,%.5g noborder\n",
 		  1 - (RAMP - 8.0) / w, top - (s->ch * (double)(s->rows - 1) + s->ph) / h, 12 / w,
 		  (s->ch * (double)(s->rows - 1) + s->ph) / h);
@@ -269,7 +265,7 @@ say(struct gp *g, const struct sheet *s, const struct curves *c, size_t i, doubl
 	if (from < free_from[row])
 		return;
 	free_from[row] = from + 2 * half;
-	gp_printf(g, "set label %zu ", i + 2);
+	gp_printf(g, "set label %zu ", i + SHEET_LABEL);
 	gp_quote(g, c->said[i]);
 	gp_printf(g, " at first %.9g, graph 1 ", c->mark[i]);
 	if (c->sheet)
@@ -390,14 +386,15 @@ draw(struct gp *g, struct sheet *s, struct plan *p, int *lone)
 {
 	const struct curves *c = p->c;
 
-	double ph;
+	double pw, ph;
 
 	colours(p);
 	ph = p->npanel > 1 ? 130 : 340;
 	s->right = right(p, s);
-	s->wide = wide(p, ph);
-	sheet_begin(g, s, p->npanel, p->npanel > 1 ? 220 : 560,
-		    MAX(ph, p->npanel > 1 || !p->legend ? 0 : LINE * (double)p->ncolour));
+	ph = MAX(ph, p->npanel > 1 || !p->legend ? 0 : LINE * (double)p->ncolour);
+	pw = p->npanel > 1 ? 220 : 560;
+	s->letters = letters(p, sheet_height(s, p->npanel, pw, ph));
+	sheet_begin(g, s, p->npanel, pw, ph);
 	axes(g, s, p);
 	legend(g, s, p);
 	marks(g, s, p);

@@ -1,4 +1,5 @@
 #include <math.h>
+#include <stdio.h>
 
 #include "grid.h"
 #include "size.h"
@@ -129,6 +130,7 @@ grid_draw(struct gp *g, struct sheet *s, const struct grid *grid)
 	measure(grid, &m);
 	pitch = (double)WIDEST / (double)(grid->cols * m.most);
 	pitch = pitch >= PITCH ? PITCH : MAX(pitch, PITCH_LEAST);
+	s->letters = (size_t)snprintf(NULL, 0, "%u", grid->rows - 1);
 	sheet_begin(g, s, 1, MAX(grid->cols * (pitch * (double)m.most + 2 * PAD), 160),
 		    grid->rows * (double)CELL);
 	layout(grid, s, &m);

@@ -1,5 +1,6 @@
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "heat.h"
 #include "size.h"
@@ -44,10 +45,9 @@ put_scale(struct gp *g, const struct sheet *s, const struct heat *panel, size_t 
 	if (!scale->log)
 		gp_printf(g, "set cbtics %.9g\n",
 			  sheet_nice(lo < 0 ? 2 * MAX(-lo, hi) : hi, s->rows * s->ph / 30));
-	gp_printf(g, "set cblabel ");
-	gp_quote(g, scale->unit);
-	gp_printf(g, " noenhanced offset 0.5,0\nset colorbox user origin screen %.5g,%.5g ",
-		  1 - (BAR - 8.0) / (double)s->w,
+	sheet_right(g, s, scale->unit, s->over + (s->title ? 34 : 4),
+		    s->ch * (double)(s->rows - 1) + s->ph);
+	gp_printf(g, "set colorbox user origin screen %.5g,%.5g ", 1 - (BAR - 8.0) / (double)s->w,
 		  1 - (s->ch * (double)(s->rows - 1) + s->over + s->ph + (s->title ? 34 : 4)) /
 				  (double)s->h);
 	gp_printf(g, "size screen %.5g,%.5g border\n", 12 / (double)s->w,
@@ -68,6 +68,17 @@ ticks(struct gp *g, const struct sheet *s, const struct heat *p)
 	for (size_t i = 0; i < p->rows; i += step)
 		gp_printf(g, "%s'%llu' %zu", i ? ", " : "", (unsigned long long)p->label[i], i);
 	gp_printf(g, ")\n");
+}
+
+/* The longest name of a row. */
+static size_t
+letters(const struct heat *p)
+{
+	unsigned long long most = p->rows - 1;
+
+	for (size_t i = 0; p->label && i < p->rows; i++)
+		most = i ? MAX(most, p->label[i]) : p->label[i];
+	return (size_t)snprintf(NULL, 0, "%llu", most);
 }
 
 /* Each cell zoom times in both directions.  gnuplot draws no image of a single
@@ -140,6 +151,8 @@ heat_draw(struct gp *g, struct sheet *s, const struct heat *panel, size_t n,
 		h = MIN(MAX((double)rows * 16, 90), 1.5 * side);
 	}
 	s->right = BAR;
+	for (size_t i = 0; i < n; i++)
+		s->letters = MAX(s->letters, letters(&panel[i]));
 	sheet_begin(g, s, n, w, h);
 	put_scale(g, s, panel, n, scale);
 	zoom = zoom_of(s, columns, cells);

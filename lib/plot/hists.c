@@ -47,6 +47,13 @@ struct columns {
 	uint32_t width[COLUMNS];
 };
 
+void
+hists_set(const struct tr_frame *f, char *set, size_t size)
+{
+	if (tr_text(f, "dataset", set, size) <= 0)
+		tr_text(f, "part", set, size);
+}
+
 static void
 head(struct panel *p, const struct tr_frame *f)
 {
@@ -57,8 +64,7 @@ head(struct panel *p, const struct tr_frame *f)
 				  .rank = TR_NONE};
 	tr_text(f, "of", p->facts.of, sizeof p->facts.of);
 	tr_text(f, "by", p->by, sizeof p->by);
-	if (tr_text(f, "dataset", p->set, sizeof p->set) <= 0)
-		tr_text(f, "part", p->set, sizeof p->set);
+	hists_set(f, p->set, sizeof p->set);
 	tr_text(f, "dataset", p->facts.dataset, sizeof p->facts.dataset);
 	tr_text(f, "model", p->facts.model, sizeof p->facts.model);
 	snprintf(p->x, sizeof p->x, "%s", *p->facts.of ? p->facts.of : "value");

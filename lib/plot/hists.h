@@ -16,6 +16,8 @@ struct panel {
 
 /* Add the panels of hist frame f to *p [*n]: 0, or TR_E... and why. */
 int hists_read(struct tr_frame *f, struct panel **p, size_t *n, char why[NAMING_ERR]);
+/* The data set f is of, else the part. */
+void hists_set(const struct tr_frame *f, char *set, size_t size);
 /* Would one overlay the other: do they differ in the data set alone? */
 int hists_alike(const struct panel *a, const struct panel *b);
 void panel_free(struct panel *p);

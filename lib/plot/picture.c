@@ -7,6 +7,12 @@
 enum { SIDE_MIN = 100, SIDE_MAX = 20000 };
 
 void
+picture_suffix(const struct tool *t)
+{
+	die("%s: no picture that is known: .svg, .png or .pdf", t->output);
+}
+
+void
 picture_start(struct picture *p, struct tool *t)
 {
 	const char *x;
@@ -15,8 +21,11 @@ picture_start(struct picture *p, struct tool *t)
 	p->sheet.title = p->title;
 	if (p->text)
 		return;
-	if ((p->sheet.format = sheet_format(t->output)) < 0)
-		die("%s: no picture that is known: .svg, .png or .pdf", t->output);
+	p->sheet.format = sheet_format(t->output);
+	if (p->script && p->sheet.format < 0)
+		p->sheet.format = SHEET_SVG;
+	if (p->sheet.format < 0)
+		picture_suffix(t);
 	if (!t->output && !p->script && tool_tty(1))
 		die("refusing to write a picture to a terminal: give -o FILE or --script");
 	if (!p->size)

@@ -24,8 +24,10 @@ struct picture {
 			0, 0                                                                         \
 	}
 
-/* After tool_start: the format from -o, the size; refuses a terminal. */
+/* After tool_start: the format from -o, the size; refuses a terminal, and a
+ * suffix that no picture has unless it is a program's. */
 void picture_start(struct picture *p, struct tool *t);
+_Noreturn void picture_suffix(const struct tool *t);
 /* "layer 2 k 6" */
 const char *picture_title(const struct series *s, char *buf, size_t size);
 /* "@table has no column x, it has y, z" */

@@ -3,10 +3,10 @@ set encoding utf8
 set datafile missing '?'
 set border 31 linewidth 0.5 linecolor '#888888'
 set tics out nomirror scale 0.5 font 'sans,10' textcolor '#444444'
+set format '%.9g'
 unset key
-set label 1 'it'."'".'s' at screen 0.5,0.95978 center noenhanced font 'sans,15'
+set label 1 'it'."'".'s' noenhanced font 'sans,15' at screen 0.5,0.95978 center
 set multiplot
-set format '%g'
 set grid linewidth 0.5 linecolor '#dddddd'
 set xrange [1:16]
 set xtics 2
@@ -14,9 +14,9 @@ set yrange [0:100]
 set ytics 10
 set key at screen 0.87989,0.88817 left top Left reverse samplen 1.5 spacing 1.2 vertical maxrows 2 font 'sans,10' noenhanced
 set arrow 1 from first 2, graph 0 to first 2, graph 1 nohead front linecolor '#888888' linewidth 1 dashtype 2
-set label 2 '2: 26.9062 %' at first 2, graph 1 left offset 0,0.5 font 'sans,10'
+set label 4 '2: 26.9062 %' at first 2, graph 1 left offset 0,0.5 font 'sans,10'
 set arrow 2 from first 8, graph 0 to first 8, graph 1 nohead front linecolor '#888888' linewidth 1 dashtype 2
-set label 3 '8: 66.8750 %' at first 8, graph 1 center offset 0,0.5 font 'sans,10'
+set label 5 '8: 66.8750 %' at first 8, graph 1 center offset 0,0.5 font 'sans,10'
 $curve0 << EOD
 1 15.375
 2 26.6875
@@ -59,7 +59,7 @@ set tmargin at screen 0.87097
 set bmargin at screen 0.13978
 set title '' noenhanced offset 0,-0.7
 set xlabel 'rank, the largest first' noenhanced offset 0,0.5
-set ylabel '% of all picks up to there' noenhanced offset 0.5,0
+set label 2 '% of all picks up to there' noenhanced at screen 0.016194,0.50538 center rotate
 plot $curve0 using 1:2 with lines linecolor '#2c728e' linewidth 1.3 notitle, \
 $curve1 using 1:2 with lines linecolor '#d1495b' linewidth 1.3 notitle, \
 keyentry with lines linecolor '#2c728e' linewidth 1.3 title 'layer=0', \

@@ -3,8 +3,9 @@ set encoding utf8
 set datafile missing '?'
 set border 31 linewidth 0.5 linecolor '#888888'
 set tics out nomirror scale 0.5 font 'sans,10' textcolor '#444444'
+set format '%.9g'
 unset key
-set label 1 'Share of the picks that a copy gets, % (hatched: shared experts)' at screen 0.5,0.92724 center noenhanced font 'sans,15'
+set label 1 'Share of the picks that a copy gets, % (hatched: shared experts)' noenhanced font 'sans,10' at screen 0.5,0.92724 center
 set multiplot
 $bar << EOD
 -0.346154 0.30303 -0.443077 -0.249231 0.216364 0.30303 14907330
@@ -90,7 +91,7 @@ set tmargin at screen 0.76654
 set bmargin at screen 0.25292
 set title 'layer 0' noenhanced offset 0,-0.7
 set xlabel 'column' noenhanced offset 0,0.5
-set ylabel 'row' noenhanced offset 0.5,0
+set label 2 'row' noenhanced at screen 0.03,0.50973 center rotate
 set xrange [-0.5:2.5]
 set yrange [1.5:-0.5]
 set xtics scale 0 0,1

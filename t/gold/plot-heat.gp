@@ -3,13 +3,14 @@ set encoding utf8
 set datafile missing '?'
 set border 31 linewidth 0.5 linecolor '#888888'
 set tics out nomirror scale 0.5 font 'sans,10' textcolor '#444444'
+set format '%.9g'
 unset key
-set label 1 'it'."'".'s `id`' at screen 0.5,0.9669 center noenhanced font 'sans,15'
+set label 1 'it'."'".'s `id`' noenhanced font 'sans,15' at screen 0.5,0.9669 center
 set multiplot
 set palette defined (0 '#440154', 1 '#472d7b', 2 '#3b528b', 3 '#2c728e', 4 '#21918c', 5 '#28ae80', 6 '#5ec962', 7 '#addc30', 8 '#fde725')
 set cbrange [0:120]
 set cbtics 10
-set cblabel 'tokens' noenhanced offset 0.5,0
+set label 3 'tokens' noenhanced at screen 0.98408,0.50442 center rotate
 set colorbox user origin screen 0.8535,0.11504 size screen 0.019108,0.77876 border
 set object 1 rectangle from graph 0,0 to graph 1,1 behind fillcolor rgb '#dddddd' fillstyle solid noborder
 $panel0 << EOD
@@ -28,7 +29,7 @@ set tmargin at screen 0.89381
 set bmargin at screen 0.11504
 set title 'layer 2' noenhanced offset 0,-0.7
 set xlabel 'expert' noenhanced offset 0,0.5
-set ylabel 'expert' noenhanced offset 0.5,0
+set label 2 'expert' noenhanced at screen 0.019108,0.50442 center rotate
 set xtics 0,1
 set ytics 0,1
 set xrange [-0.5:7.5]

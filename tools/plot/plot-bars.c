@@ -10,6 +10,7 @@
 #include "../../lib/plot/barfiles.h"
 #include "../../lib/plot/bars.h"
 #include "../../lib/plot/hists.h"
+#include "../../lib/plot/overlay.h"
 #include "../../lib/plot/picture.h"
 #include "../../lib/stats/sum.h"
 #include "num.h"
@@ -60,6 +61,7 @@ static struct tool t = {.name = "plot-bars",
 static struct panel *panel;
 static size_t npanel;
 static char unit[48];
+static struct overlay sets;
 
 struct bar {
 	double v;
@@ -154,44 +156,6 @@ take(struct tr_frame *f)
 		sort(&panel[i]);
 }
 
-/* Panels that differ in the data set alone go behind the first of them. */
-static void
-lay_over(void)
-{
-	size_t *head = xcalloc(npanel + 1, sizeof *head), n = 0;
-
-	for (size_t i = 0; i < npanel; i++) {
-		struct bars *b = NULL;
-		size_t j = n, sets = 1;
-
-		while (j-- > 0 && !hists_alike(&panel[head[j]], &panel[i]))
-			;
-		if (j == SIZE_MAX || panel[i].bars.width <= 0) {
-			head[n++] = i;
-			continue;
-		}
-		b = &panel[head[j]].bars;
-		if (b->n != panel[i].bars.n || b->from != panel[i].bars.from ||
-		    b->width != panel[i].bars.width)
-			die("--overlay: %s: bins differ: logit-hist --common makes them alike",
-			    panel[i].title);
-		for (; b->behind; sets++)
-			b = (struct bars *)b->behind;
-		if (sets == BARS_SETS)
-			die("--overlay: %s: more than %d data sets", panel[i].title, BARS_SETS);
-		panel[i].bars.set = xstrdup(panel[i].set);
-		b->behind = xmalloc(sizeof *b);
-		memcpy((void *)b->behind, &panel[i].bars, sizeof *b);
-	}
-	for (size_t i = 0; i < n; i++)
-		panel[i] = panel[head[i]];
-	for (size_t i = 0; i < n; i++)
-		if (panel[i].bars.behind)
-			panel[i].bars.set = panel[i].set;
-	free(head);
-	npanel = n;
-}
-
 static void
 label(void)
 {
@@ -236,6 +200,7 @@ main(int argc, char **argv)
 		    !tool_named(&f, frame))
 			continue;
 		nseen++;
+		overlay_arrived(&sets, &f);
 		if ((sum_addable(&f) ? sum_add(sum, &f) : sum_keep(sum, &f)) < 0)
 			die("%s", sum_errstr(sum));
 	}
@@ -248,9 +213,9 @@ main(int argc, char **argv)
 		die("nothing to draw: no frames of %s%s", frame,
 		    layers.n ? " of these layers" : "");
 	if (!npanel)
-		picture_nothing(pic, "it draws what expert-load and topk-stats write");
+		picture_nothing(pic, "it draws what expert-load, logit-hist and topk-stats write");
 	if (overlay)
-		lay_over();
+		npanel = overlay_put(&sets, panel, npanel);
 	label();
 	barfiles_put(&files, &t, panel, npanel);
 	sum_free(sum);

@@ -11,7 +11,7 @@
 #include "num.h"
 #include "size.h"
 
-enum { ROW = 22, WIDE = 420, KEY = 110, LETTER = 7 }; /* pixels */
+enum { ROW = 22, WIDE = 420, KEY = 110 }; /* pixels */
 
 static struct gather in;
 static struct picture pic;
@@ -135,7 +135,7 @@ draw(struct gp *g)
 		letters = MAX(letters, strlen(bar[i].name));
 		most = MAX(most, bar[i].sum);
 	}
-	pic.sheet.wide = (double)(letters * LETTER);
+	pic.sheet.letters = letters;
 	pic.sheet.right = KEY;
 	sheet_begin(g, &pic.sheet, 1, WIDE, (double)nbar * ROW + 8);
 	sheet_panel(g, &pic.sheet, 0, "", unit ? unit : "", "");
