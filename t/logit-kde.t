@@ -38,6 +38,10 @@ is 'trimmed: F(0.5)' '.707658208913 .800293550987' sh -c "logit-kde --trim 1,2 -
 logit-kde --compat cumsum -t w | grep -v '^#' | awk -F'\t' '{ print $(NF - 1) "\t" $NF }' >got
 is 'the original table by --compat cumsum' '1.23640950685e-05 1' sh -c "awk 'NR == 1 { a = \$2 } END { printf \"%.11e %s\", a, \$2 }' got"
 is 'a grid of ten thousand, its ends' '10000 -3.6 3.6' sh -c "awk 'NR == 1 { a = \$1 } END { print NR, a, \$1 }' got"
+sed 's/layers":1,/layers":2,"map":"2,5",/; s/layer":0/layer":5/; /"end"/d' w.jsonl >l.jsonl
+sed -n 's/layer":0/layer":2/p' w.jsonl >>l.jsonl
+echo '{"kind":"end","frames":2}' >>l.jsonl
+is 'layers by number' '2 5' sh -c "jsonl2trace l.jsonl | logit-kde --at 0 | grep -ao 'layer=[25]' | cut -d = -f 2 | xargs"
 if [ -d "$D" ]; then
 	$py log.py "$D/semi-real/log.json" >s
 	$py log.py "$D/semi-real/log.json" back >r
