@@ -65,6 +65,10 @@ trace-filter --frame tail -o alone k
 fails 2 'trace-sum' 'trace-sum alone' '@tail is no sum'
 fails 2 'trace-map' 'trace-map --experts 0-1=1,0 alone' '@tail: --experts renumbers route frames'
 fails 2 'no tail without its layer' "printf '@trace v=1 layers=1 experts=4 topk=1\n@tail rows=1 cols=d:u8 bytes=1\n0\n@end frames=1\n' | trace-check -" '@tail without layer'
+sed 's/layers":1,/layers":2,"map":"2,5",/; s/layer":0/layer":5/; /"end"/d' w.jsonl >l.jsonl
+sed -n 's/layer":0/layer":2/p' w.jsonl >>l.jsonl
+echo '{"kind":"end","frames":2}' >>l.jsonl
+is 'layers by number' '2 5' sh -c "jsonl2trace l.jsonl | logit-kde --at 0 | grep -ao 'layer=[25]' | cut -d = -f 2 | xargs"
 if [ -d "$D" ]; then
 	$py log.py "$D/semi-real/log.json" >s
 	$py log.py "$D/semi-real/log.json" back >r

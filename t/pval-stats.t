@@ -113,6 +113,16 @@ same 'by rank is by expert, in another order' "pval-stats --by rank --count n -t
 	"pval-stats --by expert -t wp | grep -v '^#' | cut -f 4-"
 same 'counts of batches are added' "cat n n | pval-stats --by rank --count - -t wp | cut -f 1-5" "pval-stats --by rank --count nb -t wp | cut -f 1-5"
 is 'and their sum is told' 6 sh -c "cat n n >nn; pval-stats --by rank --count nn -t wp | sed -n 2p | cut -f 6"
+layers() { # 5, then 2
+	printf '{"kind":"trace","v":1,"layers":2,"map":"2,5","experts":4,"topk":1}\n'
+	printf '{"kind":"route","layer":%s,"rows":1,"cols":"p:f64:4","p":[[%s]]}\n' 5 0.01,0.05,0.1,0.5 2 0.125,0.375,0.625,0.875
+	printf '{"kind":"end","frames":2}\n'
+}
+layers | jsonl2trace -o marks
+is 'layers by number' '2 5' sh -c "pval-stats -q -t marks | grep -v '^#' | cut -f 2 | xargs"
+is 'a p of a mark is not below it' '0 0.25 0.5' sh -c "pval-stats -q -l 5 -t marks | grep -v '^#' | cut -f 9- | xargs"
+# 1 - ks_p is sqrt(2 pi) / x exp(-pi^2 / (8 x^2)), x = 1/8 (2 + 0.12 + 0.11 / 2)
+is 'ks_p near 1' '5.2e-07' sh -c "pval-stats -q -l 2 -t marks | grep -v '^#' | awk -F'\t' '{ printf \"%.1e\", 1 - \$7 }'"
 fails 2 'rank without counts' 'pval-stats --by rank wp' 'count FILE is needed'
 fails 2 'counts without rank' 'pval-stats --by expert --count n wp' 'only with --by rank'
 fails 2 'no counts in it' 'pval-stats --by rank --count wp wp' 'no count frames: expert-load'

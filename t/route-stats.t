@@ -96,6 +96,14 @@ is 'the worked example, beta 0.5' 'tokens 4;mean 2.750;floor 25.000;one 25.000;r
 	NR == 2 { printf \"tokens %s;mean %.3f;floor %.3f;one %.3f;rank_mean %.3f;hc_mean %.10f;signal %.3f;\", \$at[\"tokens\"], \$at[\"mean\"], \$at[\"floor\"], \$at[\"one\"], \$at[\"rank_mean\"], \$at[\"hc_mean\"], \$at[\"signal\"] }'"
 is 'no rank columns without --best' 0 sh -c 'trace-route w | route-stats -t | grep -c "rank_mean\|hc_mean\|signal"'
 is 'no rank at all is no rank' '0 17 0' sh -c "sed 's/logit:f32:8\"/logit:f32:8,p:f64:8\"/; s/\]\]}/]],\"p\":[[1,1,1,1,1,1,1,1],[1,1,1,1,1,1,1,1],[1,1,1,1,1,1,1,1],[1,1,1,1,1,1,1,1]]}/' w.jsonl | jsonl2trace | trace-route --rule hc --beta 0.5 --min-k 5 --max-k 6 --best | route-stats -t | awk -F'\t' 'NR == 2 { print \$(NF - 2), NF, \$NF }'"
+cat >e.jsonl <<'E'
+{"kind":"trace","v":1,"layers":1,"experts":8,"topk":3}
+{"kind":"route","layer":0,"rows":3,"cols":"ids:u16:3,w:f64:3","ids":[[0,1,2],[3,4,null],[null,null,null]],"w":[[0.985,0.01,0.005],[1,0,0],[0,0,0]]}
+{"kind":"end","frames":1}
+E
+is 'a weight of 0, of 0.01, below it; a row without picks' '0.833 33.3 33.3 33.3 0.0 0.250' sh -c "jsonl2trace e.jsonl | route-stats -t | awk -F'\t' '
+	NR == 1 { for (i = 1; i <= NF; i++) at[\$i] = i }
+	NR == 2 { printf \"%.3f %.1f %.1f %.1f %.1f %.3f\", \$at[\"zero\"], \$at[\"floor\"], \$at[\"ceiling\"], \$at[\"mid\"], \$at[\"one\"], \$at[\"used\"] }'"
 fails 2 'no weights' 'trace-filter --drop w -o n "$TOP/examples/small.trace" && route-stats n' 'no column w'
 fails 2 'no routes' 'route-stats k' 'no routes of those layers'
 fails 2 'a weight below 0' "trace-route -k 8 --softmax none w | route-stats" 'a weight below 0'

@@ -173,12 +173,11 @@ histo_add(struct histo *h, struct tool *t, const struct tr_frame *f, const char 
 
 /* ---- bins ---- */
 
-/* Does the span of row r of a go over row s of b? */
+/* Have the same rows of a and b one span? */
 static int
-together(const struct histo *h, const struct histo_group *a, uint32_t r,
-	 const struct histo_group *b, uint32_t s)
+together(const struct histo *h, const struct histo_group *a, const struct histo_group *b)
 {
-	return h->span == HISTO_ALL || (a->layer == b->layer && (h->span == HISTO_EACH || r == s));
+	return h->span == HISTO_ALL || a->layer == b->layer;
 }
 
 /* The least and the greatest of each row of bins, alone. */
@@ -225,7 +224,7 @@ share(struct histo *h)
 			for (uint32_t r = 0; r < h->group[i].nrow; r++) {
 				struct histo_group *a = &h->group[i], *b = &h->group[j];
 
-				if (r >= b->nrow || !together(h, a, r, b, r))
+				if (r >= b->nrow || !together(h, a, b))
 					continue;
 				a->lo[r] = b->lo[r] = MIN(a->lo[r], b->lo[r]);
 				a->hi[r] = b->hi[r] = MAX(a->hi[r], b->hi[r]);

@@ -190,6 +190,27 @@ edges(void)
 	r.alpha = .007;
 	equal("clamped away", one(&r, x, low).row.rank, 0);
 	end("BH: step-up, clamp");
+	{ /* the pick has a softmax of 4.5e-5, less than the clamp */
+		static const double q[] = {.9, 0, .9, .9, .9, .9, .9, .9};
+		double far[8] = {10};
+
+		r.alpha = .1;
+		o = one(&r, far, q);
+		equal("pick", o.row.count * 10 + o.ids[0], 11);
+		near("w", o.w[0], exp(-10) / (1 + 7 * exp(-10)) * 128, 1e-13);
+	}
+	end("BH: the divisor is at least the clamp");
+	{ /* HC of ranks 3 and 7 is the same */
+		static const double q[] = {.25, .25, .25, .5, .625, .75, .75, 1};
+
+		r = plain;
+		r.kind = RULES_HC;
+		r.mode = RULES_ALL;
+		o = one(&r, x, q);
+		equal("rank", o.row.rank, 3);
+		near("value", o.row.hc, sqrt(8) * .125 / sqrt(.1875 + 1e-10), 1e-14);
+	}
+	end("HC: the first of equal maxima");
 	r = plain;
 	r.kind = RULES_HC;
 	r.mode = RULES_AUTO;
