@@ -72,13 +72,14 @@ over(const struct walk *w, const struct schedule *c, double *share)
 static double
 calibrate(struct search *s, struct walk *w, const struct schedule *c)
 {
-	double sum = 0, now = walk_energy(w), share;
+	double sum = 0, now = walk_energy(w);
 	int n = 0, want = s->fast ? 100 : FULL_RISES;
 
 	for (int i = 0; i < (w->soft ? 2000 : 4 * want) && n < want; i++) {
 		double rise;
 
-		if (!s->fast && over(w, c, &share))
+		/* no signal ends it: what a search that is gone on with does hangs on it */
+		if (!s->fast && c->seconds > 0 && search_now() - c->begun >= c->seconds)
 			break;
 		rise = (w->soft ? draw_soft : draw_exact)(s, w) - now;
 
