@@ -120,7 +120,7 @@ layers() { # 5, then 2
 }
 layers | jsonl2trace -o marks
 is 'layers by number' '2 5' sh -c "pval-stats -q -t marks | grep -v '^#' | cut -f 2 | xargs"
-is 'a p of a mark is not below it' '0 0.25 0.5' sh -c "pval-stats -q -l 5 -t marks | grep -v '^#' | cut -f 9- | xargs"
+is 'a p of a mark is not below it' '0 0.25 0.5' sh -c "pval-stats -q -l 5 -t marks | grep -v '^#' | cut -f 9-11 | xargs"
 # 1 - ks_p is sqrt(2 pi) / x exp(-pi^2 / (8 x^2)), x = 1/8 (2 + 0.12 + 0.11 / 2)
 is 'ks_p near 1' '5.2e-07' sh -c "pval-stats -q -l 2 -t marks | grep -v '^#' | awk -F'\t' '{ printf \"%.1e\", 1 - \$7 }'"
 fails 2 'rank without counts' 'pval-stats --by rank wp' 'count FILE is needed'
