@@ -13,12 +13,12 @@ enum { LOGSECT_ERR = 4096 };
 
 struct logsect {
 	/* the caller's */
-	const char *file;      /* its name, for messages */
+	const char *file;            /* its name, for messages */
 	const char *model, *dataset; /* NULL: what the log says */
-	uint64_t topk;         /* recompute: experts of a row; 0: as logged */
-	int recompute, renorm; /* ids and w from the logits; weights divided by their sum */
-	int verify, strict;    /* compare logits with what is logged; NaN and Infinity are errors */
-	double tolerance;      /* verify: of a weight */
+	uint64_t topk;               /* recompute: experts of a row; 0: as logged */
+	int recompute, renorm;       /* ids and w from the logits; weights divided by their sum */
+	int verify, strict; /* compare logits with what is logged; NaN and Infinity are errors */
+	double tolerance;   /* verify: of a weight */
 
 	/* told by logsect_read */
 	size_t nsamples;
