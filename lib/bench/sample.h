@@ -1,0 +1,13 @@
+/* What samples say: median and spread. */
+#ifndef SAMPLE_H
+#define SAMPLE_H
+
+struct sample {
+	int n;
+	double median, p10, p90, min, max; /* order statistics, between ranks linearly */
+};
+
+/* Of x [n], n >= 1, which is left in its order.  0, or -1: no memory. */
+int sample_of(const double *x, int n, struct sample *s);
+
+#endif
