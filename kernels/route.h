@@ -23,6 +23,10 @@ extern "C" {
 int k_select(const struct select *s, const void *logits, uint64_t rows, uint16_t *ids, float *w,
 	     void *stream);
 
+/* The same bits as select_mask. */
+int k_mask(const struct select *s, const uint16_t *ids, const float *w, uint64_t rows, float *gates,
+	   void *stream);
+
 /* Arrays of x are device memory; the same bits as index_rows.  offsets stay on the device. */
 size_t k_index_work(const struct index *x, uint64_t rows);
 int k_index(const struct index *x, const uint16_t *ids, uint64_t rows, void *work, void *stream);
