@@ -9,6 +9,7 @@
 #define DEV_H
 
 #include "../../kernels/route.h"
+#include "naive.h"
 
 struct dev {
 	const char *backend; /* "cpu" or "cuda" */
@@ -45,6 +46,10 @@ struct dev {
 	int (*gather)(const struct dev *d, const struct index *x, enum tr_type type,
 		      const void *from, uint64_t rows, uint64_t dm, const float *w, void *to,
 		      void *stream);
+	/* rows packed by expert without an index, to compare with (naive.h) */
+	int (*naive)(const struct dev *d, enum naive how, struct index *x, enum tr_type type,
+		     const void *from, const uint16_t *ids, const float *w, uint64_t rows,
+		     uint64_t dm, void *to, void *stream);
 	int (*combine)(const struct dev *d, const struct index *x, enum tr_type type,
 		       const void *from, uint64_t dm, const float *w, uint64_t rows, void *to,
 		       void *stream);

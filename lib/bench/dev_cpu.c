@@ -136,6 +136,14 @@ cpu_gather(const struct dev *d, const struct index *x, enum tr_type type, const 
 }
 
 static int
+cpu_naive(const struct dev *d, enum naive how, struct index *x, enum tr_type type, const void *from,
+	  const uint16_t *ids, const float *w, uint64_t rows, uint64_t dm, void *to, void *stream)
+{
+	naive_pack(how, x, type, from, ids, w, rows, dm, to);
+	return 0;
+}
+
+static int
 cpu_combine(const struct dev *d, const struct index *x, enum tr_type type, const void *from,
 	    uint64_t dm, const float *w, uint64_t rows, void *to, void *stream)
 {
@@ -291,6 +299,7 @@ dev_cpu(struct dev *d, int jobs)
 		.product_select = cpu_product_select,
 		.mask = cpu_mask,
 		.gather = cpu_gather,
+		.naive = cpu_naive,
 		.combine = cpu_combine,
 		.sinkhorn = cpu_sinkhorn,
 		.plan = plan,

@@ -105,6 +105,13 @@ gather(const struct dev *d, const struct index *x, enum tr_type type, const void
 }
 
 static int
+naive(const struct dev *d, enum naive how, struct index *x, enum tr_type type, const void *from,
+      const uint16_t *ids, const float *w, uint64_t rows, uint64_t dm, void *to, void *stream)
+{
+	return told(k_naive(how, x, type, from, ids, w, rows, dm, to, stream));
+}
+
+static int
 combine(const struct dev *d, const struct index *x, enum tr_type type, const void *from,
 	uint64_t dm, const float *w, uint64_t rows, void *to, void *stream)
 {
@@ -245,6 +252,7 @@ dev_gpu(struct dev *d, int device)
 		.product_select = product_select,
 		.mask = mask,
 		.gather = gather,
+		.naive = naive,
 		.combine = combine,
 		.sinkhorn = sinkhorn,
 		.plan = plan,
