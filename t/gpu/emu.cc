@@ -21,7 +21,7 @@ static struct emu_warp *warps;
 static struct emu_block *blocks;
 static size_t nthreads, nwarps, nblocks; /* places of each */
 
-_Noreturn static void
+[[noreturn]] static void
 fatal(const char *what)
 {
 	fprintf(stderr, "emu: block %u thread %u: %s\n", blockIdx.x, threadIdx.x, what);
@@ -194,7 +194,7 @@ run(unsigned first, unsigned n, size_t bytes)
 
 	if (n * size > nthreads) {
 		threads = (struct emu_thread *)room(threads, n * size * sizeof *threads);
-		memset(threads + nthreads, 0, (n * size - nthreads) * sizeof *threads);
+		memset((void *)(threads + nthreads), 0, (n * size - nthreads) * sizeof *threads);
 		for (; nthreads < n * size; nthreads++)
 			threads[nthreads].stack = room(nullptr, STACK);
 	}
@@ -254,7 +254,7 @@ emu_launch(dim3 grid, dim3 block, size_t bytes, int together, void (*thread)(voi
 {
 	unsigned n = grid.x * grid.y * grid.z;
 
-	if (!n || !(block.x * block.y * block.z) || block.x * block.y * block.z > 1024 ||
+	if (!n || block.x * block.y * block.z == 0 || block.x * block.y * block.z > 1024 ||
 	    grid.y > 65535 || grid.z > 65535 || bytes > SHARED)
 		return gpu_fail(GPU_EFAIL, 0, "launch: sizes that no device has");
 	if (together && n > EMU_RESIDENT)
