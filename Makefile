@@ -55,8 +55,14 @@ ifeq ($(call have,libdeflate.h),1)
 override CPPFLAGS += -DHAVE_LIBDEFLATE
 DEFLATE = -ldeflate
 endif
+# OpenBLAS where it is; BLAS=0: products in plain C
+BLAS ?= $(if $(shell $(PKG_CONFIG) --exists openblas 2>/dev/null && echo 1),1,0)
+ifneq ($(BLAS),0)
+$(B)/lib/route/product.o: override CPPFLAGS += -DHAVE_OPENBLAS $(shell $(PKG_CONFIG) --cflags openblas)
+OPENBLAS := $(shell $(PKG_CONFIG) --libs openblas || echo -lopenblas)
+endif
 ZSTD := $(shell $(PKG_CONFIG) --libs libzstd 2>/dev/null || echo -lzstd)
-LIBS = -Wl,--as-needed $(ZSTD) -lz $(DEFLATE) -lcsv -lm -ldl -pthread
+LIBS = -Wl,--as-needed $(ZSTD) -lz $(DEFLATE) -lcsv $(OPENBLAS) -lm -ldl -pthread
 
 # Searches on several machines, loaded under mpirun alone
 ifneq ($(shell command -v mpicc),)
