@@ -31,7 +31,7 @@ done <<!
 --experts 1000 -k 64 --logit-type bf16 --zipf 0
 --experts 400 -k 1 --logit-type bf16 --zipf 3 -w bf16
 --experts 6 -k 6 --logit-type f16
---experts 5 -k 4 --zipf 3
+--experts 5 -k 4 --zipf 100
 --experts 1 -k 1
 --experts 32 -k 4 --groups 8 --domains 3 --burst 0.5 --burst-rows 7 --prefill 20 --request-rows 50
 !
