@@ -35,15 +35,15 @@ topk_prob 0.75
 aux_loss 1.125
 rank_max_mean none
 n_dropped none
-dropped_weight none --capacity 1
+dropped_weight none --capacity-factor 1
 rank_max_mean 1.5 --ranks 2
 rank_cv 0 --ranks 1
-n_dropped 1 --capacity 1
-drop_rate 0.25 --capacity 1
-n_dropped 0 --capacity 1.5
-n_dropped 2 --capacity 0.5
-dropped_weight 0.3 --capacity 1 --drop-order token
-dropped_weight 0.1 --capacity 1 --drop-order weight
+n_dropped 1 --capacity-factor 1
+drop_rate 0.25 --capacity-factor 1
+n_dropped 0 --capacity-factor 1.5
+n_dropped 2 --capacity-factor 0.5
+dropped_weight 0.3 --capacity-factor 1 --drop-order token
+dropped_weight 0.1 --capacity-factor 1 --drop-order weight
 !
 counts() { # N_TOKENS COUNT...: a count frame
 	tokens=$1 && shift
@@ -55,11 +55,11 @@ values() { # FIELDS FILE [OPTION...]: of the first table
 }
 counts 0 0 0 0 >none
 is 'no picks: 0, and what has no mean is nan' '0 0 0 0 0 0 0 0 0 0 0 3 nan nan nan nan nan 0 0' \
-	values 3-5,7- none --capacity 1
+	values 3-5,7- none --capacity-factor 1
 counts 9 9 >one
 is 'one expert: entropy_norm is 0' '9 9 9 0 0 1 1 1 0 0 1 1 0 nan nan nan nan nan' values 3- one
 counts 110 11 9 10 10 10 10 10 10 10 10 10 >c
-is '1.1 times 10 is 11: nothing is rounded up' '0 0' values 21- c --capacity 1.1
+is '1.1 times 10 is 11: nothing is rounded up' '0 0' values 21- c --capacity-factor 1.1
 
 # A row that repeats an expert, an empty slot, a pick that was dropped.
 trace 3 3 '{"kind":"route","layer":0,"rows":2,"cols":"ids:u8:3,dropped:u8:3","ids":[[0,0,1],[2,255,1]],"dropped":[[0,0,1],[0,0,0]]}' >odd
@@ -67,7 +67,7 @@ is 'an expert twice is one of a row' '5 2' echo "$(col n_routes odd)" "$(col tok
 is '--kept' '4 1.5' echo "$(col n_routes odd --kept)" "$(col token_experts odd --kept)"
 
 gen='--logits --layers 2 --batches 3 --rows 200 --experts 24 -k 3 --zipf 1'
-all='--metrics --ranks 4 --capacity 1.25 --drop-order'
+all='--metrics --ranks 4 --capacity-factor 1.25 --drop-order'
 s=1
 while [ $s -le 20 ]; do
 	trace-gen $gen -s $s -o a
@@ -81,7 +81,7 @@ expert-load -o counted a
 is 'and nan for what they do not' 'nan nan nan nan nan' values 16- counted
 is 'half of it from counts: nan, too' 'nan nan nan nan nan' \
 	sh -c "{ expert-load a0; cat a1; } | expert-load --metrics -t | sed -n 2p | cut -f16- | tr '\t' ' '"
-is 'weights that came as counts are not known' nan values 25 counted --ranks 4 --capacity 1.25 --drop-order token
+is 'weights that came as counts are not known' nan values 25 counted --ranks 4 --capacity-factor 1.25 --drop-order token
 is 'a table a batch and layer' 6 sh -c "expert-load --metrics --by-batch a | grep -ac '^@table name=metrics layer=. batch='"
 same 'each is that of the batch alone' "expert-load $all token --by-batch -t a | awk -F'\t' '\$3 == 1' | cut -f4-" \
 	"trace-filter -b 1 a | expert-load $all token -t | sed 1d | cut -f3-"
@@ -89,7 +89,7 @@ same 'only these layers' "expert-load --metrics -t a | sed -n '1p;3p'" 'expert-l
 trace-gen --logits --rows 1000 --experts 16 -k 1 --zipf 1 -o k1
 is 'drops as many as trace-route --rule capacity' \
 	"$(trace-route --rule capacity --capacity-factor 1.2 -t k1 | awk -F'\t' 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "dropped") c = i }
-		NR > 1 { n += $c } END { print n }')" col n_dropped k1 --capacity 1.2
+		NR > 1 { n += $c } END { print n }')" col n_dropped k1 --capacity-factor 1.2
 
 if python3 -c 'import numpy' 2>/dev/null; then
 	cat >second.py <<'PY'
@@ -107,7 +107,7 @@ layers = {}
 for line in run('trace-filter', '-t', name)[1:]:
     b, layer, row, ids, w, logit = line.split('\t')
     layers.setdefault(int(layer), []).append((num(ids), num(w), num(logit)))
-got = [l.split('\t') for l in run('expert-load', '--metrics', '--ranks', str(ranks), '--capacity',
+got = [l.split('\t') for l in run('expert-load', '--metrics', '--ranks', str(ranks), '--capacity-factor',
        str(factor), '--drop-order', order, '-t', name)]
 head = got[0]
 head[0] = head[0].lstrip('# ')
@@ -160,8 +160,8 @@ else
 fi
 fails 2 'ranks that do not divide' 'expert-load --metrics --ranks 5 a' '5 ranks do not divide 24 experts'
 fails 2 'ranks of nothing' 'expert-load --ranks 4 a' 'ranks: only with --metrics'
-fails 2 'an order of no capacity' 'expert-load --metrics --drop-order token a' 'only with --capacity'
-fails 2 'a capacity of 0' 'expert-load --metrics --capacity 0 a' 'not above 0'
+fails 2 'an order of no capacity' 'expert-load --metrics --drop-order token a' 'only with --capacity-factor'
+fails 2 'a capacity of 0' 'expert-load --metrics --capacity-factor 0 a' 'not above 0'
 fails 2 'not with a summary' 'expert-load --metrics --summary a' 'not with --summary'
 trace 2 1 '{"kind":"route","layer":0,"rows":2,"cols":"ids:u8:1,logit:f32:2","ids":[1,1],"logit":[[0,1],[0,"nan"]]}' >nan
 fails 2 'no number' 'expert-load --metrics nan' 'row 1: a logit that is no number'
@@ -170,7 +170,7 @@ is 'an expert that is masked has probability 0' '0.5 1.5' echo "$(col topk_prob 
 trace 2 1 '{"kind":"route","layer":0,"rows":1,"cols":"ids:u8:1,logit:f32:2","ids":[1],"logit":[["-inf","-inf"]]}' >all
 fails 2 'nor are all' 'expert-load --metrics all' 'row 0: a logit that is no number'
 trace 2 1 '{"kind":"route","layer":0,"rows":1,"cols":"ids:u8:1,w:f32:1","ids":[1],"w":["nan"]}' >weight
-fails 2 'a weight' 'expert-load --metrics --capacity 1 --drop-order token weight' 'row 0: a weight that is no number'
+fails 2 'a weight' 'expert-load --metrics --capacity-factor 1 --drop-order token weight' 'row 0: a weight that is no number'
 trace 3 1 '{"kind":"route","layer":0,"rows":1,"cols":"ids:u8:1,logit:f32:2","ids":[1],"logit":[[0,1]]}' >two
 fails 2 'logits of fewer' 'expert-load --metrics two' '2 logits of 3 experts'
 done_testing

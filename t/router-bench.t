@@ -6,18 +6,19 @@ field() { # FRAME COLUMN FILE: by name
 		/^#/ { sub(/^# /, ""); for (i = 1; i <= NF; i++) at[$i] = i; next } { print $at[c] }'
 }
 all='naive_topk masked_matmul fused_select sinkhorn fused_router'
-small='--cpu --samples 1 --warmup 0 --copy-gbs 10'
+small='--cpu --warm --samples 1 --warmup 0 --copy-gbs 10'
 run() { router-bench $small "$@"; }
 for dtype in f32 f16 bf16; do
 	for size in '1 1' '3 2' '8 2' '60 4' '64 2' '256 8' '257 8' '512 16' '1024 64'; do
 		for tokens in 1 31 129; do
+			[ $dtype = f16 ] || [ $tokens = 31 ] || continue
 			run --dtype $dtype --tokens $tokens --d-model 40 --experts "${size% *}" -k "${size#* }" --all-strategies >o ||
 				echo "$dtype $size $tokens"
 			[ "$(field router check o | sort -u)" = ok ] || echo "$dtype $size $tokens: $(field router check o | xargs)"
 		done
 	done
 done >bad 2>&1
-is 'all strategies are right at 81 sizes' '' cat bad
+is 'all strategies are right at 45 sizes' '' cat bad
 run --tokens 300 --d-model 64 --experts 16 -k 2 --all-strategies -o o
 is 'all strategies, the reference'\''s first' "$all" sh -c 'trace-filter --frame router -t o | tail -n +2 | cut -f 2 | xargs'
 is 'stages of each' 'naive_topk:logit select index gather pack route
@@ -29,8 +30,7 @@ fused_router:logit+select index gather pack route' sh -c 'trace-filter --frame s
 # 300 rows of 64 in, 600 out, 2 bytes each; 600 places and 600 weights of 4
 is 'bytes of a gather' $((900 * 64 * 2 + 600 * 8)) sh -c 'trace-filter --frame stage -t o | awk -F"\t" '"'"'$3 == "gather" { for (i = 1; i <= NF; i++) if (h[i] == "moved_bytes") print $i; exit } /^#/ { n = split($0, h, "\t") }'"'"
 is 'operations of a product' $((2 * 300 * 64 * 16)) sh -c 'trace-filter --frame stage -t o | awk -F"\t" '"'"'$3 == "logit" { for (i = 1; i <= NF; i++) if (h[i] == "flops") print $i; exit } /^#/ { n = split($0, h, "\t") }'"'"
-is 'a sample a turn' '7 7' sh -c "router-bench --cpu --tokens 64 --d-model 16 --samples 7 --copy-gbs 1 | trace-show --frames 2>/dev/null | head -0
-	router-bench --cpu --tokens 64 --d-model 16 --samples 7 --copy-gbs 1 -o seven; trace2jsonl seven | python3 -c '
+is 'a sample a turn' '7 7' sh -c "router-bench --cpu --tokens 64 --d-model 16 --samples 7 --copy-gbs 1 -o seven; trace2jsonl seven | python3 -c '
 import json, sys
 f = [json.loads(l) for l in sys.stdin]
 s = [x for x in f if x[\"kind\"] == \"bench\" and x[\"name\"] == \"stage\"]
@@ -51,7 +51,7 @@ is 'sinkhorn evens the load' 1 sh -c "router-bench $small --tokens 2048 --d-mode
 	trace-filter --frame router -t z | awk -F'\t' '/^#/ { for (i = 1; i <= NF; i++) if (\$i == \"max_mean\") c = i; next } { m[\$2] = \$c } END { print (m[\"sinkhorn\"] < m[\"naive_topk\"] / 3) }'"
 is 'its sweeps and errors' 1 sh -c "trace-filter --frame sinkhorn -t z | awk -F'\t' 'NR == 2 { print (\$2 == 10 && \$3 < 0.1 && \$4 < 0.1) }'"
 for isa in plain avx2 avx512 neon; do
-	router-bench $small --isa $isa --tokens 100 --d-model 32 --experts 100 -k 5 --no-check 2>err | trace-filter --frame device -t - | grep -q "$isa" || grep -q 'not on this processor' err || echo $isa
+	router-bench $small --isa $isa --tokens 100 --d-model 32 --experts 100 -k 5 --no-check 2>err | trace-filter --frame device -t - 2>/dev/null | grep -q "$isa" || grep -q 'not on this processor' err || echo $isa
 done >bad
 is 'code for each processor, or a word that it is not' '' cat bad
 
@@ -65,7 +65,7 @@ is 'or some of it, with rows' '100 8 24 2 bf16' sh -c "trace-filter --frame stag
 is 'which picks as the trace says' 'ok' field router check o
 
 run --tokens 64 --d-model 16 --all-strategies --timeline line.json -o o
-is 'a timeline of all stages' '17 5 0' "$(command -v python3)" -c "
+is 'a timeline of all stages' '16 5 0' "$(command -v python3)" -c "
 import json
 e = json.load(open('line.json'))['traceEvents']
 x = [b for b in e if b['ph'] == 'X']

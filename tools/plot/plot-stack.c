@@ -2,6 +2,7 @@
  * Tables in; a picture of lying bars out, a bar a row, whose parts are columns
  * that add up: what dispatch, compute and combine have in the cost of each run.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,8 +69,10 @@ collect(void)
 						 *c->group_name ? " " : "", k);
 				nbar++;
 			}
-			if (!(c->y[k] >= 0) || c->y[k] - c->y[k] != 0)
-				die("column %s: a part of a bar is below 0, or no number",
+			if (isnan(c->y[k]))
+				continue;
+			if (c->y[k] < 0 || isinf(c->y[k]))
+				die("column %s: a part of a bar is below 0, or infinite",
 				    in.col[c->column]);
 			bar[first + k].part[c->column] = c->y[k];
 			bar[first + k].sum += c->y[k];

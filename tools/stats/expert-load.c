@@ -29,8 +29,8 @@ static const struct opt opts[] = {
 	 0},
 	{0, "ranks", "N", OPT_U64, &want.ranks, "metrics of N even parts of the experts, too", 1,
 	 TR_EXPERTS_MAX},
-	{0, "capacity", "X", OPT_F64, &want.capacity, "what is dropped above X even shares, too", 0,
-	 0},
+	{0, "capacity-factor", "X", OPT_F64, &want.capacity,
+	 "what is dropped above X even shares, too", 0, 0},
 	{0, "drop-order", "token|weight", OPT_WORD, &order,
 	 "and its weight, where the last or lightest go", 0, 0},
 	{0, "split-slots", "N", OPT_U64, &slots, "the share of each copy, N of them extra", 1,
@@ -186,11 +186,11 @@ static void
 check_metrics(void)
 {
 	if (!even && (want.ranks || !isnan(want.capacity)))
-		die("--%s: only with --metrics", want.ranks ? "ranks" : "capacity");
+		die("--%s: only with --metrics", want.ranks ? "ranks" : "capacity-factor");
 	if (isnan(want.capacity) && order >= 0)
-		die("--drop-order: only with --capacity");
+		die("--drop-order: only with --capacity-factor");
 	if (!isnan(want.capacity) && !(want.capacity > 0))
-		die("--capacity %g: not above 0", want.capacity);
+		die("--capacity-factor %g: not above 0", want.capacity);
 	if (even && (summary || slots))
 		die("--metrics: not with --%s", summary ? "summary" : "split-slots");
 	want.weigh = order >= 0;
