@@ -131,7 +131,7 @@ put_bars(struct gp *g, int c)
 static void
 draw(struct gp *g)
 {
-	size_t letters = 0;
+	size_t letters = 0, names = 0;
 	double most = 0;
 
 	for (size_t i = 0; i < nbar; i++) {
@@ -139,7 +139,9 @@ draw(struct gp *g)
 		most = MAX(most, bar[i].sum);
 	}
 	pic.sheet.letters = letters;
-	pic.sheet.right = KEY;
+	for (int c = 0; c < in.ncol; c++)
+		names = MAX(names, strlen(in.col[c]));
+	pic.sheet.right = MAX(KEY, 46 + 7 * (int)names);
 	sheet_begin(g, &pic.sheet, 1, WIDE, (double)nbar * ROW + 8);
 	sheet_panel(g, &pic.sheet, 0, "", unit ? unit : "", "");
 	for (int c = 0; c < in.ncol; c++)
