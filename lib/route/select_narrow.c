@@ -3,7 +3,7 @@
  * is no more than its k-th greatest logit; those not below it, and later not below the
  * k-th so far, are put in their place.  Rows with a bias or groups are select_plain's.
  */
-#include "half.h"
+#include "rowtype.h"
 #include "selectisa.h"
 #include "size.h"
 
@@ -115,13 +115,7 @@ read_row(const struct select *s, const char *x, struct row *o)
 	const uint32_t n = s->experts;
 	vu all = SETU(~0u);
 
-	if (s->type == TR_F32)
-		memcpy(o->x, x, n * sizeof *o->x);
-	else if (s->type == TR_F16)
-		half_f32n(o->x, (const uint16_t *)x, n);
-	else
-		for (uint32_t i = 0; i < n; i++)
-			o->x[i] = bf16_f32(((const uint16_t *)x)[i]);
+	rowtype_widen(s->type, x, 0, n, o->x);
 	memset(o->x + n, 0, PAD * sizeof *o->x);
 	for (uint32_t i = 0; i < n; i += WIDTH) {
 		const vf y = ADD(LOAD(o->x + i), SET(0));
