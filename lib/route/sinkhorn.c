@@ -6,6 +6,7 @@
 #include "keys.h"
 #include "pool.h"
 #include "rowtype.h"
+#include "selectisa.h"
 #include "sinkhorn.h"
 #include "size.h"
 
@@ -16,7 +17,13 @@ enum { CHUNK = 256, LANES = 16, GROUP = 4 }; /* rows of partial sums; rows that 
 static const float least = 1e-30f;
 
 typedef float vec __attribute__((vector_size(64), may_alias));
+typedef float oct __attribute__((vector_size(32)));
+typedef float quad __attribute__((vector_size(16)));
+typedef int32_t quadbits __attribute__((vector_size(16)));
+typedef int32_t bits __attribute__((vector_size(64), may_alias));
 typedef float loose __attribute__((vector_size(64), may_alias, aligned(4)));
+
+enum how { SCALE, EPS, LOOK }; /* a sweep; with eps; of the plan as it is */
 
 struct plan {
 	const struct sinkhorn *s;
@@ -31,7 +38,7 @@ struct plan {
 	uint16_t *ids;
 	float *w;
 	const struct form *form;
-	int look; /* u is left as it is, and sums are those of the plan */
+	enum how how;
 };
 
 /*
@@ -46,85 +53,123 @@ rows_of(const struct plan *p, size_t chunk)
 	return MIN(p->rows - chunk * CHUNK, CHUNK);
 }
 
+/* n logits to a row of K; of NaN and -inf alone to 1 */
 BODY
-make(const struct plan *p, size_t chunk)
+weights(float *x, size_t n, float max, float over)
+{
+	for (size_t i = 0; i < n; i += LANES)
+		for (int l = 0; l < LANES; l++) {
+			const float y = keys_exp((x[i + l] - max) * over);
+
+			x[i + l] = x[i + l] == max || max == -INFINITY ? 1 : y;
+		}
+}
+
+/* the greater, of NaN the other */
+static inline __attribute__((always_inline)) void
+greater(vec *max, const vec *x)
+{
+	const bits more = *x > *max;
+
+	*max = (vec)((more & (bits)*x) | (~more & (bits)*max));
+}
+
+#define TURNED(x, n)                                                                             \
+	__builtin_shufflevector(x, x, n, n + 1, n + 2, n + 3, n + 4, n + 5, n + 6, n + 7, n + 8, \
+				n + 9, n + 10, n + 11, n + 12, n + 13, n + 14, n + 15)
+
+BODY
+make(const struct plan *p, size_t chunk, void (*weights)(float *x, size_t n, float max, float over))
 {
 	const uint32_t E = p->s->experts;
 	const float over = 1 / p->s->temperature;
 
 	for (uint64_t t = chunk * CHUNK; t < chunk * CHUNK + rows_of(p, chunk); t++) {
-		float *x = p->K + t * p->width, lane[LANES], max;
+		float *x = p->K + t * p->width;
+		vec max = (vec){0} - INFINITY, turned;
+		float top;
 
 		rowtype_widen(p->s->type, p->logits, t * E, E, x);
-		for (int l = 0; l < LANES; l++)
-			lane[l] = -INFINITY;
 		for (size_t i = E; i < p->width; i++)
 			x[i] = -INFINITY;
 		for (size_t i = 0; i < p->width; i += LANES)
-			for (int l = 0; l < LANES; l++) {
-				const float y = x[i + l] == x[i + l] ? x[i + l] : -INFINITY;
-
-				x[i + l] = y;
-				lane[l] = y > lane[l] ? y : lane[l];
-			}
-		max = lane[0];
-		for (int l = 1; l < LANES; l++)
-			max = MAX(max, lane[l]);
-		for (size_t i = 0; i < p->width; i += LANES) {
-			float y[LANES];
-
-			for (int l = 0; l < LANES; l++)
-				y[l] = keys_exp((x[i + l] - max) * over);
-			for (int l = 0; l < LANES; l++)
-				x[i + l] = x[i + l] == max ? 1 : y[l];
-		}
+			greater(&max, (const vec *)(x + i));
+		turned = TURNED(max, 8);
+		greater(&max, &turned);
+		turned = TURNED(max, 4);
+		greater(&max, &turned);
+		turned = TURNED(max, 2);
+		greater(&max, &turned);
+		top = max[0] > max[1] ? max[0] : max[1];
+		weights(x, p->width, top, over);
 		for (size_t i = E; i < p->width; i++)
 			x[i] = 0;
 	}
 }
 
-static inline __attribute__((always_inline)) float
-total(const vec *x)
+static inline __attribute__((always_inline)) quad
+quarter(const vec *x)
 {
-	vec y = *x;
+	const oct y = __builtin_shufflevector(*x, *x, 0, 1, 2, 3, 4, 5, 6, 7) +
+		      __builtin_shufflevector(*x, *x, 8, 9, 10, 11, 12, 13, 14, 15);
 
-	y += __builtin_shufflevector(y, y, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
-	y += __builtin_shufflevector(y, y, 4, 5, 6, 7, 0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15);
-	y += __builtin_shufflevector(y, y, 2, 3, 0, 1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-	return y[0] + y[1];
+	return __builtin_shufflevector(y, y, 0, 1, 2, 3) +
+	       __builtin_shufflevector(y, y, 4, 5, 6, 7);
 }
 
-/* n rows at once: their sums, u, and their part of the columns' sums */
+/* Sums of four vectors, each by the tree of sinkhorn.h */
+static inline __attribute__((always_inline)) quad
+totals(const vec x[GROUP])
+{
+	const quad a = quarter(&x[0]), b = quarter(&x[1]), c = quarter(&x[2]), d = quarter(&x[3]);
+	const quad e = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+	const quad f = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+	const quad g = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+	const quad h = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+	const quad lo = __builtin_shufflevector(e, g, 0, 1, 4, 5) +
+			__builtin_shufflevector(f, h, 0, 1, 4, 5);
+
+	return lo + (__builtin_shufflevector(e, g, 2, 3, 6, 7) +
+		     __builtin_shufflevector(f, h, 2, 3, 6, 7));
+}
+
+/* n rows at once: their sums, u but to LOOK, and their part of the columns' sums */
 BODY
-sweep_rows(const struct plan *p, const float *K, float *u, float *part, float *off, int n)
+sweep_rows(const struct plan *p, enum how how, const float *K, float *u, float *part, float *off,
+	   int n)
 {
 	vec sum[GROUP] = {{0}};
+	quad s, scale = {0};
+	quadbits low;
 
-	for (size_t i = 0; i < p->width; i += LANES)
+	for (size_t i = 0; i < p->width; i += LANES) {
 		UNROLL
-	for (int r = 0; r < n; r++)
-		sum[r] += *(const vec *)(K + (size_t)r * p->width + i) * *(const vec *)(p->v + i);
-	UNROLL
-	for (int r = 0; r < n; r++) {
-		const float s = MAX(total(&sum[r]), least);
-
-		if (p->look)
-			*off = MAX(*off, fabsf(u[r] * s - 1));
-		else
-			u[r] = p->s->eps > 0 ? u[r] / (u[r] * s + p->s->eps) : 1 / s;
+		for (int r = 0; r < n; r++)
+			sum[r] += *(const vec *)(K + (size_t)r * p->width + i) *
+				  *(const vec *)(p->v + i);
 	}
+	s = totals(sum);
+	low = s < least;
+	s = (quad)((low & (quadbits)((quad){0} + least)) | (~low & (quadbits)s));
+	memcpy(&scale, u, (size_t)n * sizeof *u);
+	if (how == LOOK)
+		for (int r = 0; r < n; r++)
+			*off = MAX(*off, fabsf(scale[r] * s[r] - 1));
+	else
+		scale = how == EPS ? scale / (scale * s + p->s->eps) : 1 / s;
+	memcpy(u, &scale, (size_t)n * sizeof *u);
 	for (size_t i = 0; i < p->width; i += LANES) {
 		vec x = *(const vec *)(part + i);
 
 		UNROLL
 		for (int r = 0; r < n; r++)
-			x += *(const vec *)(K + (size_t)r * p->width + i) * u[r];
+			x += *(const vec *)(K + (size_t)r * p->width + i) * scale[r];
 		*(vec *)(part + i) = x;
 	}
 }
 
 BODY
-sweep(const struct plan *p, size_t chunk)
+sweep_how(const struct plan *p, enum how how, size_t chunk)
 {
 	const uint64_t n = rows_of(p, chunk);
 	const float *K = p->K + chunk * CHUNK * p->width;
@@ -133,40 +178,69 @@ sweep(const struct plan *p, size_t chunk)
 
 	memset(part, 0, p->width * sizeof *part);
 	for (; t + GROUP <= n; t += GROUP)
-		sweep_rows(p, K + t * p->width, u + t, part, &off, GROUP);
+		sweep_rows(p, how, K + t * p->width, u + t, part, &off, GROUP);
 	for (; t < n; t++)
-		sweep_rows(p, K + t * p->width, u + t, part, &off, 1);
+		sweep_rows(p, how, K + t * p->width, u + t, part, &off, 1);
 	p->row_off[chunk] = off;
 }
 
-#define FORM(name, target)                                       \
-	target static void make_##name(void *arg, size_t chunk)  \
-	{                                                        \
-		make(arg, chunk);                                \
-	}                                                        \
-	target static void sweep_##name(void *arg, size_t chunk) \
-	{                                                        \
-		sweep(arg, chunk);                               \
+BODY
+sweep(const struct plan *p, size_t chunk)
+{
+	if (p->how == LOOK)
+		sweep_how(p, LOOK, chunk);
+	else if (p->how == EPS)
+		sweep_how(p, EPS, chunk);
+	else
+		sweep_how(p, SCALE, chunk);
+}
+
+/* The last use of K's rows: K v in their place, side by side */
+BODY
+scale(const struct plan *p, size_t chunk)
+{
+	const uint32_t E = p->s->experts;
+	float *K = p->K + chunk * CHUNK * p->width;
+
+	for (uint64_t t = 0; t < rows_of(p, chunk); t++)
+		for (size_t i = 0; i < p->width; i += LANES)
+			*(loose *)(K + t * E + i) =
+				*(const vec *)(K + t * p->width + i) * *(const vec *)(p->v + i);
+}
+
+#define FORM(name, target, weights)                                         \
+	target static void make_##name(void *arg, size_t chunk)             \
+	{                                                                   \
+		make(arg, chunk, weights);                                  \
+	}                                                                   \
+	target static void sweep_##name(void *arg, size_t chunk)            \
+	{                                                                   \
+		sweep(arg, chunk);                                          \
+	}                                                                   \
+	target static void scale_##name(const struct plan *p, size_t chunk) \
+	{                                                                   \
+		scale(p, chunk);                                            \
 	}
-FORM(any, )
+FORM(any, , weights)
 #if defined __x86_64__
-FORM(avx2, __attribute__((target("avx2,fma"))))
-FORM(avx512, __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))))
+FORM(avx2, __attribute__((target("avx2,fma"))), weights)
+FORM(avx512, __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))),
+     select_weights_avx512)
 #endif
 
 static const struct form { /* the one that select has chosen, or the last */
 	const char *isa;
 	void (*make)(void *arg, size_t chunk);
 	void (*sweep)(void *arg, size_t chunk);
+	void (*scale)(const struct plan *p, size_t chunk);
 } forms[] = {
 #if defined __x86_64__
-	{"avx512", make_avx512, sweep_avx512},
-	{"avx2", make_avx2, sweep_avx2},
+	{"avx512", make_avx512, sweep_avx512, scale_avx512},
+	{"avx2", make_avx2, sweep_avx2, scale_avx2},
 #endif
-	{NULL, make_any, sweep_any},
+	{NULL, make_any, sweep_any, scale_any},
 };
 
-/* The last use of K's rows: K v in their place, side by side */
 static void
 pick(void *arg, size_t chunk)
 {
@@ -177,13 +251,8 @@ pick(void *arg, size_t chunk)
 				 .score = RULES_NONE,
 				 .renorm = 1};
 	const uint64_t n = rows_of(p, chunk), at = chunk * CHUNK * s.k;
-	float *K = p->K + chunk * CHUNK * p->width;
-
-	for (uint64_t t = 0; t < n; t++)
-		for (size_t i = 0; i < p->width; i += LANES)
-			*(loose *)(K + t * s.experts + i) =
-				*(const vec *)(K + t * p->width + i) * *(const vec *)(p->v + i);
-	select_rows(&s, K, n, p->ids + at, p->w + at, 1);
+	p->form->scale(p, chunk);
+	select_rows(&s, p->K + chunk * CHUNK * p->width, n, p->ids + at, p->w + at, 1);
 }
 
 /* Sums of columns, chunk after chunk, in the first */
@@ -227,7 +296,7 @@ tell(struct plan *p, int jobs, struct sinkhorn_told *told)
 	const float wanted = (float)p->rows / (float)p->s->experts;
 
 	told->row_error = told->column_error = 0;
-	p->look = 1;
+	p->how = LOOK;
 	pool_each(jobs, p->chunks, p->form->sweep, p);
 	for (uint64_t c = 0; c < p->chunks; c++)
 		told->row_error = MAX(told->row_error, p->row_off[c]);
@@ -254,7 +323,13 @@ int
 sinkhorn_rows(const struct sinkhorn *s, const void *logits, uint64_t rows, uint16_t *ids, float *w,
 	      float *v, struct sinkhorn_told *told, int jobs)
 {
-	struct plan p = {.s = s, .logits = logits, .rows = rows, .ids = ids, .w = w, .form = forms};
+	struct plan p = {.s = s,
+			 .logits = logits,
+			 .rows = rows,
+			 .ids = ids,
+			 .w = w,
+			 .form = forms,
+			 .how = s->eps > 0 ? EPS : SCALE};
 	uint32_t sweeps;
 	int r = TR_ENOMEM;
 
