@@ -63,7 +63,8 @@ ifneq ($(shell command -v mpicc),)
 MPI = $(B)/moetrace-mpi.so
 endif
 
-# Kernels: SASS for what is named, PTX for what comes between and later
+# Kernels: SASS for what is named, PTX for what comes between and later; NVCC_LINEINFO=-lineinfo
+# for profilers, three times the size
 CUDA ?= auto
 CUDA_HOME ?= $(patsubst %/bin/nvcc,%,$(or $(shell command -v nvcc),/usr/local/cuda/bin/nvcc))
 NVCC ?= $(CUDA_HOME)/bin/nvcc
@@ -83,7 +84,7 @@ LIBS += -L$(CUDA_LIB) -lcudart_static -lrt -ldl -lpthread
 KERNELS := $(wildcard kernels/*.cu)
 GPU_BUILT := cuda $(shell $(NVCC) --version | sed -n 's/.*release \([0-9.]*\).*/\1/p') \
 	$(filter sm_%,$(subst =, ,$(subst $(comma), ,$(NVCC_GENCODE))))
-NVCCFLAGS = -std=c++17 -O3 -lineinfo -fmad=false -t0 -ccbin $(NVCC_CCBIN) $(NVCC_GENCODE) -Xcompiler \
+NVCCFLAGS = -std=c++17 -O3 $(NVCC_LINEINFO) -fmad=false -t0 -ccbin $(NVCC_CCBIN) $(NVCC_GENCODE) -Xcompiler \
 	-fPIC,-Wall,-Wextra,-Wno-unused-parameter,-fno-threadsafe-statics,-fno-exceptions,-fno-rtti
 else
 LIB += kernels/gpu_none.c
