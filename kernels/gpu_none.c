@@ -1,4 +1,5 @@
-/* gpu.h and route.h where there was no toolkit. */
+/* gpu.h, nccl.h and route.h where there was no toolkit. */
+#include "nccl.h"
 #include "route.h"
 
 const char *
@@ -202,4 +203,46 @@ k_ffn(const struct ffn *f, int how, const uint32_t *offsets, const uint32_t *hos
       uint64_t packed, const void *x, void *to, void *work, void *stream)
 {
 	return GPU_ABSENT;
+}
+
+const char *
+nccl_errstr(void)
+{
+	return gpu_errstr();
+}
+
+void
+nccl_timeout(double seconds)
+{
+}
+
+int
+nccl_open(int rank, int size, const char *idfile, int device, void **comm)
+{
+	*comm = NULL;
+	return GPU_ABSENT;
+}
+
+int
+nccl_alltoallv(void *comm, const void *send, const size_t *sendoff, const size_t *sendn, void *recv,
+	       const size_t *recvoff, const size_t *recvn, void *stream)
+{
+	return GPU_ABSENT;
+}
+
+int
+nccl_wait(void *comm, void *stream)
+{
+	return GPU_ABSENT;
+}
+
+int
+nccl_barrier(void *comm, void *stream)
+{
+	return GPU_ABSENT;
+}
+
+void
+nccl_close(void *comm)
+{
 }
