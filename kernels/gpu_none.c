@@ -203,3 +203,17 @@ k_ffn(const struct ffn *f, int how, const uint32_t *offsets, const uint32_t *hos
 {
 	return GPU_ABSENT;
 }
+
+int
+k_mask(const struct select *s, const uint16_t *ids, const float *w, uint64_t rows, float *gates,
+       void *stream)
+{
+	return GPU_ABSENT;
+}
+
+int
+k_naive(int how, const struct index *x, enum tr_type type, const void *from, const uint16_t *ids,
+	const float *w, uint64_t rows, uint64_t d, void *to, void *stream)
+{
+	return GPU_ABSENT;
+}
