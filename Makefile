@@ -165,6 +165,7 @@ $(foreach t,$(BENCH),$(eval $(call program,$(t),bench/$(basename $(notdir $(t)))
 
 # t/gpu/check.c with the kernels: those that a C++ compiler makes of them, for tests, or real
 ifneq ($(and $(wildcard t/gpu/check.c),$(shell command -v $(CXX))),)
+TESTS += $(B)/t/product-plain
 TESTS += $(B)/t/kernels
 endif
 EMUOBJ = $(EMULATED:%.cu=$(B)/emu/%.o) $(B)/emu/t/gpu/emu.o
@@ -190,6 +191,13 @@ gpu-bench: all
 ptxinfo:
 	$(if $(HAVE_CUDA),,$(error ptxinfo: no $(NVCC)))
 	for k in $(KERNELS); do $(NVCC) $(NVCCFLAGS) -Xptxas -v -c -o /dev/null $$k 2>&1 | c++filt; done
+
+# lib/route/product without BLAS, which no build here may have
+$(B)/plain/%.o: lib/route/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+$(B)/t/product-plain: $(B)/t/unit/product.o $(B)/plain/product.o $(B)/libmoetrace.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 check: all $(TESTS)
 	B=$(B) prove -j$(or $(JOBS),$(shell nproc)) t/*.t
@@ -261,4 +269,4 @@ clean:
 
 FORCE:
 .PHONY: FORCE kernels ptxinfo gpu-check gpu-bench all check asan demo bench lint fuzz install uninstall dist deps tags clean
--include $(OBJ:.o=.d) $(EMUOBJ:.o=.d) $(KERNELS:%.cu=$(B)/strict/%.d) $(B)/t/gpu/check.d $(TOOLS:%.c=$(B)/%.d) $(UNIT:%.c=$(B)/%.d) $(FUZZ:%.c=$(B)/%.d)
+-include $(OBJ:.o=.d) $(B)/plain/product.d $(EMUOBJ:.o=.d) $(KERNELS:%.cu=$(B)/strict/%.d) $(B)/t/gpu/check.d $(TOOLS:%.c=$(B)/%.d) $(UNIT:%.c=$(B)/%.d) $(FUZZ:%.c=$(B)/%.d)
