@@ -100,7 +100,7 @@ LIB += kernels/gpu_built.c
 OBJ = $(LIB:%.c=$(B)/%.o) $(KERNELS:%.cu=$(B)/%.o)
 CORE = $(filter $(B)/lib/core/%,$(OBJ))
 BINS = $(TOOLNAMES:%=$(B)/bin/%)
-TESTS = $(UNIT:t/unit/%.c=$(B)/t/%) $(FUZZ:t/fuzz/%.c=$(B)/t/fuzz-%)
+TESTS = $(UNIT:t/unit/%.c=$(B)/t/%) $(FUZZ:t/fuzz/%.c=$(B)/t/fuzz-%) $(B)/t/product-plain
 PEERS = $(BENCH:t/bench/%.c=$(B)/bench/%)
 
 all: $(BINS) $(B)/libmoetrace.a $(B)/libmoetrace.so.0 $(MPI)
@@ -165,7 +165,6 @@ $(foreach t,$(BENCH),$(eval $(call program,$(t),bench/$(basename $(notdir $(t)))
 
 # t/gpu/check.c with the kernels: those that a C++ compiler makes of them, for tests, or real
 ifneq ($(and $(wildcard t/gpu/check.c),$(shell command -v $(CXX))),)
-TESTS += $(B)/t/product-plain
 TESTS += $(B)/t/kernels
 endif
 EMUOBJ = $(EMULATED:%.cu=$(B)/emu/%.o) $(B)/emu/t/gpu/emu.o
