@@ -102,7 +102,7 @@ LIB += kernels/gpu_built.c
 OBJ = $(LIB:%.c=$(B)/%.o) $(KERNELS:%.cu=$(B)/%.o)
 CORE = $(filter $(B)/lib/core/%,$(OBJ))
 BINS = $(TOOLNAMES:%=$(B)/bin/%)
-TESTS = $(UNIT:t/unit/%.c=$(B)/t/%) $(FUZZ:t/fuzz/%.c=$(B)/t/fuzz-%)
+TESTS = $(UNIT:t/unit/%.c=$(B)/t/%) $(FUZZ:t/fuzz/%.c=$(B)/t/fuzz-%) $(B)/t/product-plain
 PEERS = $(BENCH:t/bench/%.c=$(B)/bench/%)
 
 all: $(BINS) $(B)/libmoetrace.a $(B)/libmoetrace.so.0 $(MPI)
@@ -181,6 +181,13 @@ gpu-bench: all
 	B=$(abspath $(B)) t/bench/gpu >$(B)/gpu-bench.tsv
 	cat $(B)/gpu-bench.tsv
 
+# lib/route/product without BLAS, which no build here may have
+$(B)/plain/%.o: lib/route/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+$(B)/t/product-plain: $(B)/t/unit/product.o $(B)/plain/product.o $(B)/libmoetrace.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
 check: all $(TESTS)
 	B=$(B) prove -j$(or $(JOBS),$(shell nproc)) t/*.t
 
@@ -251,5 +258,5 @@ clean:
 
 FORCE:
 .PHONY: FORCE kernels ptxinfo gpu-check gpu-bench all check asan demo bench lint fuzz install uninstall dist deps tags clean
--include $(OBJ:.o=.d) $(EMUOBJ:.o=.d) $(KERNELS:%.cu=$(B)/strict/%.d) $(GPUTESTS:%=$(B)/t/gpu/%.d) \
-	 $(TOOLS:%.c=$(B)/%.d) $(UNIT:%.c=$(B)/%.d) $(FUZZ:%.c=$(B)/%.d)
+-include $(OBJ:.o=.d) $(B)/plain/product.d $(EMUOBJ:.o=.d) $(KERNELS:%.cu=$(B)/strict/%.d) \
+	$(GPUTESTS:%=$(B)/t/gpu/%.d) $(TOOLS:%.c=$(B)/%.d) $(UNIT:%.c=$(B)/%.d) $(FUZZ:%.c=$(B)/%.d)
