@@ -92,7 +92,7 @@ GPU_BUILT := cuda $(shell $(NVCC) --version | sed -n 's/.*release \([0-9.]*\).*/
 NVCCFLAGS = -std=c++17 -O3 -lineinfo -fmad=false -t0 -ccbin $(NVCC_CCBIN) $(NVCC_GENCODE) -Xcompiler \
 	-fPIC,-Wall,-Wextra,-Wno-unused-parameter,-fno-threadsafe-statics,-fno-exceptions,-fno-rtti
 else
-LIB += kernels/gpu_none.c
+LIB += $(wildcard kernels/*_none.c)
 GPU_BUILT = no cuda
 endif
 LIB += kernels/gpu_built.c
