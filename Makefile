@@ -94,7 +94,7 @@ GPU_BUILT := cuda $(shell $(NVCC) --version | sed -n 's/.*release \([0-9.]*\).*/
 NVCCFLAGS = $(HAVE_NCCL) -std=c++17 -O3 $(NVCC_LINEINFO) -fmad=false -t0 -ccbin $(NVCC_CCBIN) $(NVCC_GENCODE) -Xcompiler \
 	-fPIC,-Wall,-Wextra,-Wno-unused-parameter,-fno-threadsafe-statics,-fno-exceptions,-fno-rtti
 else
-LIB += kernels/gpu_none.c
+LIB += $(wildcard kernels/*_none.c)
 GPU_BUILT = no cuda
 endif
 LIB += kernels/gpu_built.c
