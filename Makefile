@@ -41,6 +41,7 @@ have = $(shell printf '\#include <$(1)>\n' | $(CC) -E -x c - >/dev/null 2>&1 && 
 # make asan check: the same under ASan and UBSan, in a folder of its own
 ifneq ($(filter asan,$(MAKECMDGOALS)),)
 B = build/asan
+CUDA ?= 0
 override CFLAGS += -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
 export ASAN_OPTIONS = detect_leaks=0:abort_on_error=0:exitcode=99:allocator_may_return_null=1
@@ -205,8 +206,9 @@ lint:
 	clang-format --dry-run -Werror kernels/* t/gpu/* $(TOOLS) $(LIB) lib/mpi/*.c $(UNIT) $(FUZZ) $(BENCH) $(wildcard lib/*/*.h)
 	mandoc -T lint -W warning $(PAGES)
 	shellcheck -S warning -x -P t $(SCRIPTS)
-	$(MAKE) B=build/gcc CC=gcc CFLAGS="-O2 -Werror" all
-	$(MAKE) B=build/clang CC=clang CFLAGS="-O2 -Werror" all
+	$(MAKE) B=build/gcc CUDA=0 CC=gcc CFLAGS="-O2 -Werror" all
+	$(MAKE) B=build/clang CUDA=0 CC=clang CFLAGS="-O2 -Werror" all
+	$(if $(HAVE_CUDA),$(MAKE) kernels)
 
 # Run one with: build/fuzz/NAME -max_total_time=600 CORPUS
 FUZZFLAGS = -O1 -g -fsanitize=fuzzer,address,undefined -DLIBFUZZER
