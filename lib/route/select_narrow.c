@@ -169,12 +169,10 @@ pick(const struct select *s, struct row *o, uint16_t *ids)
 	const uint32_t n = s->experts, k = s->k;
 	uint32_t least = bound(o->key, n, k, o->top), m = 0;
 
-	for (uint32_t i = 0; i < n; i += WIDTH) {
+	for (uint32_t i = 0; i < n; i += WIDTH) { /* absent ones lose to all that are */
 		const vu y = LOADU(o->key + i);
 		unsigned in = MASK(EQU(MAXU(y, SETU(least)), y));
 
-		if (n - i < WIDTH)
-			in &= (1u << (n - i)) - 1;
 		for (; in; in &= in - 1) {
 			const uint32_t e = i + (uint32_t)__builtin_ctz(in);
 

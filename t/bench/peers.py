@@ -58,6 +58,24 @@ def absent(module):
     return 0 if importlib.util.find_spec(module) else 3
 
 
+def turns(work, rows, n):
+    """Median, least and greatest ns of processor time a row of n calls on one core."""
+    import time
+    t = []
+    for _ in range(n + 1):
+        start = time.thread_time_ns()
+        work()
+        t.append((time.thread_time_ns() - start) / rows)
+    t = np.sort(t[1:])  # the first warms up
+    print(f"{t[n // 2]:.2f} {t[0]:.2f} {t[-1]:.2f}")
+
+
+def one_thread():
+    import torch
+    torch.set_num_threads(1)
+    return torch
+
+
 def rows_of(path):
     return np.concatenate([c["logit"] for _, c in frames(path)])
 
@@ -278,3 +296,55 @@ elif job == "lognormal":  # counts of 58 layers, as frames in JSON Lines
     for layer, n in enumerate(w):
         print(json.dumps({"kind": "count", "layer": layer, "n_tokens": 1000000, "rows": 256, "cols": "n:u64", "n": n.tolist()}))
     print(json.dumps({"kind": "end", "frames": 58}))
+elif job in ("topk", "sinkhorn") and absent(args[0]):
+    sys.exit(3)
+elif job == "topk":  # torch|numpy E K f32|f16|bf16 T N: picks, and softmax over them, of normal logits
+    who, (E, k), kind, (T, n) = args[0], map(int, args[1:3]), args[3], map(int, args[4:])
+    x = np.random.default_rng(1).normal(size=(T, E)).astype("f4")
+    if who == "numpy":
+        x = x.astype("f2" if kind == "f16" else "f4")
+
+        def work():
+            i = np.argpartition(x, E - k, 1)[:, E - k:]
+            v = np.take_along_axis(x, i, 1)
+            order = np.argsort(-v, 1)
+            v = np.take_along_axis(v, order, 1).astype("f4")
+            w = np.exp(v - v[:, :1])
+            return np.take_along_axis(i, order, 1), w / w.sum(1, keepdims=True)
+    else:
+        torch = one_thread()
+        x = torch.from_numpy(x).to({"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}[kind])
+
+        def work():
+            v, i = torch.topk(x, k, dim=-1)
+            return i, torch.softmax(v.float(), -1)
+        try:
+            work()
+        except RuntimeError:  # older ones have none of f16 on the CPU
+            sys.exit(3)
+    turns(work, T, n)
+elif job == "sinkhorn":  # torch|numpy E K SWEEPS T N: the reference benchmark's
+    who, (E, k, sweeps, T, n) = args[0], map(int, args[1:])
+    x = np.random.default_rng(1).normal(size=(T, E)).astype("f4")
+    if who == "numpy":
+        def work():
+            q = np.exp(x - x.max(1, keepdims=True))
+            for _ in range(sweeps):
+                q /= q.sum(1, keepdims=True) + np.float32(1e-6)
+                q *= np.float32(T / E) / (q.sum(0, keepdims=True) + np.float32(1e-6))
+            i = np.argpartition(q, E - k, 1)[:, E - k:]
+            v = np.take_along_axis(q, i, 1)
+            return i, v / v.sum(1, keepdims=True)
+    else:
+        torch = one_thread()
+        x = torch.from_numpy(x)
+
+        def work():
+            q = torch.exp(x - x.max(-1, keepdim=True).values)
+            for _ in range(sweeps):
+                q = q / (q.sum(1, keepdim=True) + 1e-6)
+                q = q / (q.sum(0, keepdim=True) + 1e-6) * (T / E)
+            q = q / (q.sum(1, keepdim=True) + 1e-6)
+            v, i = torch.topk(q, k, dim=-1)
+            return i, v / (v.sum(-1, keepdim=True) + 1e-6)
+    turns(work, T, n)

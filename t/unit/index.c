@@ -229,8 +229,9 @@ moves(void)
 
 		if (i == 0) {
 			done(&s);
-			s = shape(1);
+			free(w);
 			w = NULL;
+			s = shape(1);
 			free(s.ids);
 			free(s.x.place);
 			free(s.x.perm);

@@ -13,7 +13,7 @@
 #include "rng.h"
 #include "size.h"
 
-enum { ROWS = 37, EMAX = SELECT_EXPERTS_MAX, KMAX = SELECT_K_MAX };
+enum { SHAPES = 2500, ROWS = 37, EMAX = SELECT_EXPERTS_MAX, KMAX = SELECT_K_MAX };
 
 static int tests, bad, wrong;
 static float made[ROWS * EMAX], bias[EMAX];
@@ -165,7 +165,7 @@ same_bits(const char *name)
 	static float u[ROWS * KMAX], v[ROWS * KMAX];
 	char what[80];
 
-	for (uint64_t i = 0; i < 3000; i++) {
+	for (uint64_t i = 0; i < SHAPES; i++) {
 		struct select s = shape(i);
 		const int kind = (int)draw(i, 11, KINDS + 4); /* or all of them, by turns */
 		const uint64_t rows = 1 + draw(i, 12, ROWS);
@@ -176,7 +176,10 @@ same_bits(const char *name)
 			make(i, t, kind < KINDS ? kind : (int)(t % KINDS), s.experts,
 			     made + t * s.experts);
 		for (uint32_t e = 0; e < s.experts; e++)
-			bias[e] = draw(i, 13, 8) ? (float)normal(4, e) / 8 : e % 5 ? -INFINITY : 0;
+			bias[e] = draw(i, 13, 8) ? (float)normal(4, e) / 8
+				  : e % 5 == 0   ? 0
+				  : e % 7 == 3   ? INFINITY
+						 : -INFINITY;
 		x = typed(&s, rows, draw(i, 14, 2) * 2);
 		memset(b, 0xee, sizeof b);
 		memset(v, 0xee, sizeof v);
@@ -194,7 +197,7 @@ same_bits(const char *name)
 		if (rows < ROWS && memcmp(v + rows * s.k, "\xee\xee\xee\xee", 4))
 			complain("a weight too many", &s, rows);
 	}
-	snprintf(what, sizeof what, "%s: the bits of plain, 3000 shapes", name);
+	snprintf(what, sizeof what, "%s: the bits of plain, %d shapes", name, SHAPES);
 	end(what);
 }
 
