@@ -50,9 +50,14 @@ int k_sinkhorn(const struct sinkhorn *s, const void *logits, uint64_t rows, uint
 size_t k_product_work(void);
 int k_product(enum tr_type type, const void *x, const void *w, void *y, uint64_t rows, uint64_t n,
 	      uint64_t d, void *work, void *stream);
-/* product and select in one, logits staying on the chip; logits NULL, or where they go too.
- * k_product_select_fits: 1 where it takes that shape. */
+/* product and select: the picks and weights of k_select from logits of type; logits NULL, or
+ * where they go too; work of k_product_work bytes.  k_product_fused: in one launch, logits
+ * staying on the chip.  k_product_select: that up to 128 experts or where cuBLASLt does not
+ * load; else k_product, then k_select from the L2 cache.  k_product_select_fits: 1 where both
+ * take that shape. */
 int k_product_select_fits(const struct select *s, uint64_t rows, uint64_t d);
+int k_product_fused(const struct select *s, const void *x, const void *w, uint64_t rows, uint64_t d,
+		    uint16_t *ids, float *weights, void *logits, void *work, void *stream);
 int k_product_select(const struct select *s, const void *x, const void *w, uint64_t rows,
 		     uint64_t d, uint16_t *ids, float *weights, void *logits, void *work,
 		     void *stream);
