@@ -17,6 +17,13 @@
  * run is tested too. */
 extern size_t emu_large __attribute__((weak));
 
+/* It is slow: of other types than bf16 it runs every third case. */
+static int
+left_out(enum tr_type type, size_t i)
+{
+	return &emu_large && type != TR_BF16 && i % 3;
+}
+
 static int tests, bad;
 
 static void
@@ -515,13 +522,16 @@ main(void)
 	fused_refuses();
 	for (size_t t = 1; t < LEN(types); t++)
 		for (size_t i = 0; i < LEN(cases); i++) {
+			if (left_out(types[t], i))
+				continue;
 			fused(types[t], &cases[i], k_product_fused, "product and select in one");
 			if (cases[i].experts > 128 || !i)
 				fused(types[t], &cases[i], k_product_select, "product and select");
 		}
 	for (size_t t = 0; t < LEN(types); t++)
 		for (size_t i = 0; i < LEN(sweeps); i++)
-			scaled(types[t], &sweeps[i]);
+			if (!left_out(types[t], i))
+				scaled(types[t], &sweeps[i]);
 	for (size_t t = 0; t < LEN(types); t++) {
 		for (int how = 0; how < 3; how++) {
 			grouped(types[t], how, 7, uneven, 64, 40);
