@@ -237,7 +237,7 @@ fused_refuses(void)
 	struct select s = {4, 1, TR_BF16}, of32 = {4, 1, TR_F32}, many = {257, 1, TR_BF16},
 		      biased = {4, 1, TR_BF16, RULES_AFTER, 0, bias},
 		      grouped = {4, 1, TR_BF16, RULES_AFTER, 0, NULL, 2, 1};
-	char spare[64];
+	_Alignas(16) char spare[64] = {0};
 
 	end(!k_product_select_fits(&s, 9, 8) || k_product_select_fits(&of32, 9, 8) ||
 		    k_product_select_fits(&many, 9, 8) || k_product_select_fits(&biased, 9, 8) ||
@@ -245,6 +245,29 @@ fused_refuses(void)
 	    "product and select: what fits");
 	end(k_product_select(&s, spare, spare, 1, 12, NULL, NULL, NULL, spare, NULL) != GPU_EUSE,
 	    "product and select: rows of 12 are refused");
+	end(k_product_fused(&s, spare + 2, spare, 1, 8, NULL, NULL, NULL, spare, NULL) != GPU_EUSE,
+	    "product and select in one: rows at odd places are refused");
+}
+
+static void
+others_refuse(void)
+{
+	struct ffn f = {4, 8, 8, TR_BF16}, many = {1025, 8, 8, TR_BF16}, of64 = {4, 8, 8, TR_F64};
+	struct sinkhorn s = {4, 5, TR_F32, 1, 1, 0, 0}, wide = {1025, 1, TR_F32, 1, 1, 0, 0},
+			cold = {4, 1, TR_F32, 1, 0, 0, 0}, of64s = {4, 1, TR_F64, 1, 1, 0, 0};
+	const uint32_t offsets[] = {0, 0, 0, 0, 1};
+	char spare[64] = {0};
+
+	end(k_ffn(&f, 3, offsets, offsets, 1, spare, spare, spare, NULL) != GPU_EUSE ||
+		    k_ffn(&f, 1, offsets, NULL, 1, spare, spare, spare, NULL) != GPU_EUSE ||
+		    k_ffn(&many, 0, offsets, NULL, 1, spare, spare, spare, NULL) != GPU_EUSE ||
+		    k_ffn(&of64, 0, offsets, NULL, 1, spare, spare, spare, NULL) != GPU_EUSE,
+	    "swiglu: what is refused");
+	end(k_sinkhorn(&s, spare, 1, NULL, NULL, NULL, spare, NULL) != GPU_EUSE ||
+		    k_sinkhorn(&wide, spare, 1, NULL, NULL, NULL, spare, NULL) != GPU_EUSE ||
+		    k_sinkhorn(&cold, spare, 1, NULL, NULL, NULL, spare, NULL) != GPU_EUSE ||
+		    k_sinkhorn(&of64s, spare, 1, NULL, NULL, NULL, spare, NULL) != GPU_EUSE,
+	    "sinkhorn: what is refused");
 }
 
 static double
@@ -520,6 +543,7 @@ main(void)
 		return 3;
 	}
 	fused_refuses();
+	others_refuse();
 	for (size_t t = 1; t < LEN(types); t++)
 		for (size_t i = 0; i < LEN(cases); i++) {
 			if (left_out(types[t], i))
