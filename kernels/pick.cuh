@@ -221,85 +221,125 @@ pick_store(const struct pick *p, uint64_t row, const uint32_t *id, const float *
 	}
 }
 
+template <int TYPE, int EXPERTS, int KEEP>
+static __device__ __forceinline__ void
+pick_load(const struct pick *p, uint64_t row, uint64_t end, unsigned part, uint4 *to)
+{
+	typedef pick_shape<TYPE, EXPERTS, KEEP> S;
+	const uint4 *from = (const uint4 *)p->logits +
+			    (row < end ? row : end - 1) * (EXPERTS * S::SIZE / 16) + part;
+
+#pragma unroll
+	for (int j = 0; j < S::LOADS; j++)
+		to[j] = __ldg(from + j * S::LANES);
+}
+
+/* The best of what one lane has loaded. */
+template <int TYPE, int EXPERTS, int KEEP, class KEY>
+static __device__ __forceinline__ void
+pick_mine(const uint4 *raw, unsigned part, KEY *best)
+{
+	typedef pick_shape<TYPE, EXPERTS, KEEP> S;
+
+	/* LEAST logits at a time: one load, or two where one brings fewer than KEEP */
+#pragma unroll
+	for (int j = 0; j < S::LOADS; j += S::LEAST / S::PER) {
+		KEY a[S::LEAST];
+
+#pragma unroll
+		for (int i = 0; i < S::LEAST / S::PER; i++)
+			pick_unpack<TYPE>(raw[j + i],
+					  (uint32_t)(((j + i) * S::LANES + (int)part) * S::PER),
+					  a + i * S::PER);
+#pragma unroll
+		for (int i = 0; i < S::LEAST; i += KEEP) {
+			pick_sort<KEEP>(a + i);
+			if (i + j)
+				pick_merge<KEEP>(best, a + i);
+			else
+#pragma unroll
+				for (int x = 0; x < KEEP; x++)
+					best[x] = a[x];
+		}
+	}
+}
+
+/* Of mine, and of what the lane that far apart gives. */
+template <int KEEP, class KEY>
+static __device__ __forceinline__ void
+pick_meet(KEY *mine, const KEY *give, int apart)
+{
+	KEY other[KEEP];
+
+#pragma unroll
+	for (int x = 0; x < KEEP; x++)
+		other[x] = __shfl_xor_sync(0xffffffff, give[x], apart);
+	pick_merge<KEEP>(mine, other);
+}
+
 /*
  * A warp picks from the rows first, first + 1 ..., ROWS * turns of them, as far as there
- * are any; 1 <= turns <= LANES.
+ * are any.
+ *
+ * GROUP 1: a turn is one row of each group of lanes, which all merge all lists of it; 1 <=
+ * turns <= LANES.  GROUP 4, of 8 lanes: four rows at a time, turns 4 or 8.  Of two lanes that
+ * meet each gives away the lists of the rows that the other goes on with, so that the same
+ * merge does two rows, then four.  A lane's slot g is of row g ^ bits, bits being lane / 2: the
+ * slot to give is the same in all lanes, and two neighbours read 32 bytes of one row.
  */
-template <int TYPE, int EXPERTS, int KEEP>
+template <int TYPE, int EXPERTS, int KEEP, int GROUP>
 static __device__ __forceinline__ void
 pick_rows(const struct pick *p, uint64_t first, uint64_t end, int turns)
 {
 	typedef pick_shape<TYPE, EXPERTS, KEEP> S;
 	typedef typename pick_type<TYPE>::key KEY;
-	constexpr int AHEAD = S::LOADS <= 2 ? S::LOADS : 1; /* registers for two rows' loads */
-	const unsigned lane = threadIdx.x % 32, part = lane % S::LANES, group = lane / S::LANES;
-	const uint64_t mine = first + part * S::ROWS + group;
-	const uint4 *const from = (const uint4 *)p->logits;
-	constexpr uint64_t PITCH = EXPERTS * S::SIZE / 16;
+	const unsigned lane = threadIdx.x % 32, part = lane % S::LANES, bits = part / 2;
+	const unsigned turn_of = GROUP == 1 ? part : part % 2 * 4 + bits;
+	const uint64_t at = first + lane / S::LANES, mine = at + turn_of * S::ROWS;
+	const bool ahead = GROUP > 1 || S::LOADS <= 2; /* registers for two rows' loads */
 	KEY kept[KEEP];
-	uint4 next[AHEAD];
-	uint64_t row = first + group;
+	uint4 next[S::LOADS];
 
-	if (S::LOADS <= 2)
-#pragma unroll
-		for (int j = 0; j < AHEAD; j++)
-			next[j] = __ldg(from + (row < end ? row : end - 1) * PITCH + j * S::LANES +
-					part);
-	for (int turn = 0; turn < turns; turn++, row += S::ROWS) {
-		uint4 raw[S::LOADS];
-		KEY best[KEEP];
-		uint64_t after = row + (turn + 1 < turns ? S::ROWS : 0);
+	if (ahead)
+		pick_load<TYPE, EXPERTS, KEEP>(p, at + (GROUP > 1 ? bits : 0) * S::ROWS, end, part,
+					       next);
+	for (int turn = 0; turn < turns; turn += GROUP) {
+		KEY best[GROUP][KEEP];
 
-		if (S::LOADS <= 2) {
 #pragma unroll
-			for (int j = 0; j < AHEAD; j++) {
-				raw[j] = next[j];
-				next[j] = __ldg(from + (after < end ? after : end - 1) * PITCH +
-						j * S::LANES + part);
+		for (int g = 0; g < GROUP; g++) {
+			const int after = turn + g + 1 < turns ? turn + g + 1 : turn + g;
+			const unsigned row = GROUP > 1 ? (unsigned)after ^ bits : (unsigned)after;
+			uint4 raw[S::LOADS];
+
+			if (ahead) {
+#pragma unroll
+				for (int j = 0; j < S::LOADS; j++)
+					raw[j] = next[j];
+				pick_load<TYPE, EXPERTS, KEEP>(p, at + row * S::ROWS, end, part,
+							       next);
+			} else {
+				pick_load<TYPE, EXPERTS, KEEP>(p, at + (unsigned)turn * S::ROWS,
+							       end, part, raw);
 			}
+			pick_mine<TYPE, EXPERTS, KEEP>(raw, part, best[g]);
+		}
+		if constexpr (GROUP == 4) {
+			pick_meet<KEEP>(best[0], best[2], 4);
+			pick_meet<KEEP>(best[1], best[3], 4);
+			pick_meet<KEEP>(best[0], best[1], 2);
+			pick_meet<KEEP>(best[0], best[0], 1);
 		} else {
 #pragma unroll
-			for (int j = 0; j < S::LOADS; j++)
-				raw[j] = __ldg(from + (row < end ? row : end - 1) * PITCH +
-					       j * S::LANES + part);
-		}
-		/* LEAST logits at a time: one load, or two where one brings fewer than KEEP */
-#pragma unroll
-		for (int j = 0; j < S::LOADS; j += S::LEAST / S::PER) {
-			KEY a[S::LEAST];
-
-#pragma unroll
-			for (int i = 0; i < S::LEAST / S::PER; i++)
-				pick_unpack<TYPE>(
-					raw[j + i],
-					(uint32_t)(((j + i) * S::LANES + (int)part) * S::PER),
-					a + i * S::PER);
-#pragma unroll
-			for (int i = 0; i < S::LEAST; i += KEEP) {
-				pick_sort<KEEP>(a + i);
-				if (i + j)
-					pick_merge<KEEP>(best, a + i);
-				else
-#pragma unroll
-					for (int x = 0; x < KEEP; x++)
-						best[x] = a[x];
-			}
-		}
-#pragma unroll
-		for (int apart = 1; apart < S::LANES; apart *= 2) {
-			KEY other[KEEP];
-
-#pragma unroll
-			for (int x = 0; x < KEEP; x++)
-				other[x] = __shfl_xor_sync(0xffffffff, best[x], apart);
-			pick_merge<KEEP>(best, other);
+			for (int apart = 1; apart < S::LANES; apart *= 2)
+				pick_meet<KEEP>(best[0], best[0], apart);
 		}
 #pragma unroll
 		for (int x = 0; x < KEEP; x++)
-			if (!turn || (int)part == turn)
-				kept[x] = best[x];
+			if (!turn || (int)turn_of / GROUP * GROUP == turn)
+				kept[x] = best[0][x];
 	}
-	if ((int)part < turns && mine < end) {
+	if ((int)turn_of < turns && mine < end) {
 		uint32_t id[KEEP];
 		float w[KEEP];
 

@@ -3,8 +3,9 @@
  *
  * select_few, for 8 to 512 experts in powers of two and up to 8 picks, no bias nor groups:
  * pick.cuh's way.  Moves experts * size + 6 k bytes a row, all of it once; a row of 64 f16
- * costs about 20 instructions of a warp, one of 256 with 8 picks about 120, so that the
- * first is bound by memory and the second by the integer pipe.  Roof: memory.
+ * costs about 20 instructions of a warp, one of 256 with 8 picks about 100, most of them
+ * comparisons, so that the first is bound by memory and the second by the integer pipe.
+ * Roof: memory.
  *
  * select_any, for all the rest: a warp a row, keys in shared memory, k rounds of the
  * greatest over the warp: experts / 32 + 10 k steps a row.
@@ -13,15 +14,16 @@
 
 enum { FEW_THREADS = 128, ANY_WARPS = 4 };
 
-template <int TYPE, int EXPERTS, int KEEP>
+template <int TYPE, int EXPERTS, int KEEP, int GROUP>
 __global__ void
-__launch_bounds__(FEW_THREADS) select_few(const __grid_constant__ struct pick p, int turns)
+__launch_bounds__(FEW_THREADS, GROUP == 1 || EXPERTS <= 64 ? 6 : 4)
+	select_few(const __grid_constant__ struct pick p, int turns)
 {
 	const uint64_t warp = (uint64_t)blockIdx.x * (FEW_THREADS / 32) + threadIdx.x / 32;
 	const uint64_t first = warp * pick_shape<TYPE, EXPERTS, KEEP>::ROWS * (uint64_t)turns;
 
 	if (first < p.rows)
-		pick_rows<TYPE, EXPERTS, KEEP>(&p, first, p.rows, turns);
+		pick_rows<TYPE, EXPERTS, KEEP, GROUP>(&p, first, p.rows, turns);
 }
 
 template <int TYPE, int EXPERTS, int KEEP>
@@ -29,14 +31,23 @@ static int
 few(const struct pick *p, void *stream)
 {
 	typedef pick_shape<TYPE, EXPERTS, KEEP> S;
-	/* as many rows a warp as leave 16 warps to each processor */
-	uint64_t warps = k_ceil(p->rows, S::ROWS),
-		 turns = warps / ((uint64_t)gpu_processors() * 16);
+	constexpr int GROUP = S::LANES == 8 && TYPE != TR_F32 ? 4 : 1;
+	const uint64_t warps = k_ceil(p->rows, S::ROWS), all = (uint64_t)gpu_processors();
+	int turns = 1;
 
-	turns = turns < 1 ? 1 : turns < S::LANES ? turns : S::LANES;
-	return K_LAUNCH(select_few<TYPE, EXPERTS, KEEP>,
-			(unsigned)k_ceil(k_ceil(warps, turns), FEW_THREADS / 32), FEW_THREADS, 0,
-			stream, *p, (int)turns);
+	/* several rows a warp cost less each, but leave each processor fewer warps */
+	if (GROUP == 4 && warps >= all * 24)
+		turns = warps >= all * 128 ? 8 : 4;
+	else
+		while (turns < S::LANES && warps >= all * 32 * (uint64_t)turns)
+			turns *= 2;
+	const unsigned blocks = (unsigned)k_ceil(k_ceil(warps, (uint64_t)turns), FEW_THREADS / 32);
+
+	if (GROUP == 4 && turns > 2)
+		return K_LAUNCH(select_few<TYPE, EXPERTS, KEEP, GROUP>, blocks, FEW_THREADS, 0,
+				stream, *p, turns);
+	return K_LAUNCH(select_few<TYPE, EXPERTS, KEEP, 1>, blocks, FEW_THREADS, 0, stream, *p,
+			turns);
 }
 
 template <int TYPE, int KEEP>

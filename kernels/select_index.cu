@@ -18,7 +18,7 @@ __launch_bounds__(WARPS * 32, EXPERTS <= 128 ? 2 : 1)
 	const uint64_t step = (uint64_t)pick_shape<TYPE, EXPERTS, KEEP>::ROWS * (uint64_t)turns;
 
 	for (uint64_t row = from + threadIdx.x / 32 * step; row < end; row += WARPS * step)
-		pick_rows<TYPE, EXPERTS, KEEP>(&p, row, end, turns);
+		pick_rows<TYPE, EXPERTS, KEEP, 1>(&p, row, end, turns);
 	__syncthreads();
 	order_routes<WARPS, 0>(&o, from * p.k, (end > from ? end : from) * p.k);
 }
@@ -75,13 +75,14 @@ of_keep(int keep, uint32_t experts, const struct pick *p, const struct order *o,
 			 : of_experts<TYPE, 8>(experts, p, o, stream);
 }
 
-/* The shapes that are worth their code. */
+/* The shapes that are worth their code, and rows to which a launch is much. */
 static int
-fused(const struct select *s, int keep)
+fused(const struct select *s, uint64_t rows, int keep)
 {
 	const uint32_t e = s->experts;
 
-	return keep && s->type != TR_F32 && (e == 64 || e == 128 || e == 256);
+	return rows <= (uint64_t)gpu_processors() * 512 && keep && s->type != TR_F32 &&
+	       (e == 64 || e == 128 || e == 256);
 }
 
 extern "C" {
@@ -104,7 +105,7 @@ k_select_index(const struct select *s, const struct index *x, const void *logits
 
 	if (x->experts != s->experts || x->k != s->k)
 		return gpu_fail(GPU_EUSE, 0, "select_index: experts and picks of both differ");
-	if (!fused(s, keep) || index_room(x, rows) == UINT64_MAX) {
+	if (!fused(s, rows, keep) || index_room(x, rows) == UINT64_MAX) {
 		r = k_select(s, logits, rows, ids, w, stream);
 		return r ? r : k_index(x, ids, rows, work, stream);
 	}

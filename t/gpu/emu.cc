@@ -316,7 +316,9 @@ gpu_close(void)
 void *
 gpu_alloc(size_t n)
 {
-	return aligned_alloc(256, (n + 256) & ~(size_t)255);
+	void *p;
+
+	return posix_memalign(&p, 256, n ? n : 1) ? nullptr : p;
 }
 
 void

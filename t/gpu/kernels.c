@@ -172,6 +172,7 @@ check_select(void)
 {
 	const uint64_t rows[] = {0, 1, 31, most};
 	float bias[SELECT_EXPERTS_MAX];
+	int good = 1;
 
 	for (uint32_t i = 0; i < LEN(bias); i++)
 		bias[i] = (float)((int)(i * 7 % 11) - 5) * 0.125f;
@@ -193,6 +194,17 @@ check_select(void)
 					}
 			ok(good, "select, %u experts, %s", s.experts, name_of(s.type));
 		}
+	/* several rows a warp */
+	for (size_t i = 0; i < 18; i++) {
+		struct select s = {.experts = 64u << i % 3,
+				   .k = i / 3 % 3 ? 4 + i / 3 % 3 * 2 : 2,
+				   .type = types[1 + i / 9],
+				   .score = RULES_AFTER};
+
+		good &= select_case(&s, most * (i % 2 ? 10 : 40) + i % 3 * 5, (int)i % KINDS, 0) &&
+			select_case(&s, most * (i % 2 ? 40 : 10), (int)(i + 1) % KINDS, 0);
+	}
+	ok(good, "select, many rows");
 	for (int score = RULES_BEFORE; score <= RULES_SIGMOID; score++) {
 		static const uint32_t shapes[][4] = {{64, 8, 8, 4},       {256, 8, 8, 4},
 						     {60, 4, 5, 2},       {96, 6, 96, 40},
