@@ -186,6 +186,13 @@ k_product_select_fits(const struct select *s, uint64_t rows, uint64_t d)
 }
 
 int
+k_product_fused(const struct select *s, const void *x, const void *w, uint64_t rows, uint64_t d,
+		uint16_t *ids, float *weights, void *logits, void *work, void *stream)
+{
+	return GPU_ABSENT;
+}
+
+int
 k_product_select(const struct select *s, const void *x, const void *w, uint64_t rows, uint64_t d,
 		 uint16_t *ids, float *weights, void *logits, void *work, void *stream)
 {

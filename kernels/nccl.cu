@@ -18,21 +18,18 @@
 extern "C" int gpu_fail(int code, int error, const char *what, ...)
 	__attribute__((format(printf, 3, 4)));
 
-static thread_local double patience = 10;
-
 extern "C" const char *
 nccl_errstr(void)
 {
 	return gpu_errstr();
 }
 
+#ifndef HAVE_NCCL
 extern "C" void
 nccl_timeout(double seconds)
 {
-	patience = seconds;
 }
 
-#ifndef HAVE_NCCL
 extern "C" int
 nccl_open(int rank, int size, const char *idfile, int device, void **comm)
 {
@@ -81,6 +78,14 @@ nccl_close(void *comm)
 	X(text, ncclGetErrorString)
 #define FIELD(field, symbol) decltype(&symbol) field;
 #define NAME(field, symbol) #symbol,
+
+static thread_local double patience = 10;
+
+extern "C" void
+nccl_timeout(double seconds)
+{
+	patience = seconds;
+}
 
 struct nccl {
 	CALLED(FIELD)

@@ -1,12 +1,15 @@
 /*
- * Product and selection in one launch, for up to 256 experts and 16-bit rows of a multiple
- * of 8: logits stay on the chip.  A block makes the logits of 128 rows by mma.sync, rounds
- * them to their type in shared memory and picks from there, a warp a row, so that picks
- * are those of the product, rounded, and then k_select.
+ * Product and selection, for up to 256 experts and 16-bit rows of a multiple of 8.
  *
- * 2 d bytes and 2 d experts flops a row, w coming from the L2 cache.  Up to 64 or 128
- * experts memory is the roof (two blocks a processor keep 144 KB under way), with 256 it is
- * what mma.sync reaches of the tensor cores.  Where row tiles would leave processors idle,
+ * In one launch logits stay on the chip: a block makes those of 128 rows by mma.sync,
+ * rounds them to their type in shared memory and picks from there, a warp a row, so that
+ * picks are those of the product, rounded, and then k_select.
+ *
+ * 2 d bytes and 2 d experts flops a row.  Up to 128 experts memory is the roof (two blocks a
+ * processor keep 128 KB under way).  With 256 each tile brings 512 d bytes of w from the L2
+ * cache beside its 256 d of x: three times the traffic, and more than mma.sync can use.  The
+ * library shares w between blocks, and its logits fit the cache, so k_product_select goes
+ * that way then.  Where row tiles would leave processors idle,
  * up to 16 blocks share a tile, each over its part of d: they leave f32 sums in work, and
  * after one grid barrier each adds, in the order of the parts, those of its share of the
  * rows.  The grid depends on the card, so sums of different cards may differ in their last
@@ -214,6 +217,9 @@ fused_type(const struct fused &f, void *stream)
 	return fused_launch<TYPE, 256, 2>(f, stream);
 }
 
+static const char refusal[] = "product and select: up to 256 experts without bias and groups, "
+			      "f16 or bf16, d a multiple of 8";
+
 extern "C" int
 k_product_select_fits(const struct select *s, uint64_t rows, uint64_t d)
 {
@@ -223,17 +229,15 @@ k_product_select_fits(const struct select *s, uint64_t rows, uint64_t d)
 }
 
 extern "C" int
-k_product_select(const struct select *s, const void *x, const void *w, uint64_t rows, uint64_t d,
-		 uint16_t *ids, float *weights, void *logits, void *work, void *stream)
+k_product_fused(const struct select *s, const void *x, const void *w, uint64_t rows, uint64_t d,
+		uint16_t *ids, float *weights, void *logits, void *work, void *stream)
 {
 	struct fused f = {};
 
 	if (!k_product_select_fits(s, rows, d))
-		return gpu_fail(GPU_EUSE, 0,
-				"product and select in one: up to 256 experts "
-				"without bias and groups, f16 or bf16, d a multiple of 8");
+		return gpu_fail(GPU_EUSE, 0, "%s", refusal);
 	if (!k_aligned(16, x, w, work))
-		return gpu_fail(GPU_EUSE, 0, "product and select in one: rows must be 16-aligned");
+		return gpu_fail(GPU_EUSE, 0, "product and select: rows must be 16-aligned");
 	if (!rows)
 		return 0;
 	f.x = (const uint16_t *)x;
@@ -250,4 +254,42 @@ k_product_select(const struct select *s, const void *x, const void *w, uint64_t 
 	f.score = s->score;
 	f.renorm = s->renorm;
 	return s->type == TR_BF16 ? fused_type<TR_BF16>(f, stream) : fused_type<TR_F16>(f, stream);
+}
+
+/* By the library, so many rows at a time that their logits stay in the L2 cache. */
+static int
+one_by_one(const struct select *s, const char *x, const void *w, uint64_t rows, uint64_t d,
+	   uint16_t *ids, float *weights, char *logits, char *work, void *stream)
+{
+	const uint64_t half = k_product_work() / 2, size = tr_size(s->type);
+	const uint64_t most = logits ? rows : half / (s->experts * size);
+
+	for (uint64_t at = 0, n; at < rows; at += n) {
+		char *y = logits ? logits : work + half;
+		int r;
+
+		n = rows - at < most ? rows - at : most;
+		r = k_product(s->type, x + at * d * size, w, y, n, s->experts, d, work, stream);
+		if (!r)
+			r = k_select(s, y, n, ids + at * s->k, weights + at * s->k, stream);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+extern "C" int
+k_product_select(const struct select *s, const void *x, const void *w, uint64_t rows, uint64_t d,
+		 uint16_t *ids, float *weights, void *logits, void *work, void *stream)
+{
+	int r = GPU_ABSENT;
+
+	if (!k_product_select_fits(s, rows, d))
+		return gpu_fail(GPU_EUSE, 0, "%s", refusal);
+	if (s->experts > 128)
+		r = one_by_one(s, (const char *)x, w, rows, d, ids, weights, (char *)logits,
+			       (char *)work, stream);
+	return r != GPU_ABSENT
+		       ? r
+		       : k_product_fused(s, x, w, rows, d, ids, weights, logits, work, stream);
 }

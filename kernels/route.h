@@ -2,7 +2,8 @@
  * The router's kernels, enqueued on a stream (0: the default one).  Arrays are device
  * memory as the functions of the same name without k_ in lib/route say; work is scratch
  * of k_X_work(...) bytes, 256-aligned, the caller's.  None waits, allocates or reads back,
- * so each can be captured in a graph; the same input gives the same bytes.
+ * so each can be captured in a graph; the same input gives the same bytes, sums of products
+ * and of k_sinkhorn on the same card.
  *
  * 0, GPU_EUSE for sizes that it does not take, GPU_EFAIL (gpu.h).
  */
@@ -38,8 +39,8 @@ int k_gather(const struct index *x, enum tr_type type, const void *from, uint64_
 int k_combine(const struct index *x, enum tr_type type, const void *from, uint64_t d,
 	      const float *w, uint64_t rows, void *to, void *stream);
 
-/* Column sums in another order than sinkhorn_rows': weights within 1e-4 of it.  told is
- * device memory or NULL. */
+/* Column sums in another order than sinkhorn_rows', that of the card's processors: weights
+ * within 1e-4 of it.  told is device memory or NULL. */
 size_t k_sinkhorn_work(const struct sinkhorn *s, uint64_t rows);
 int k_sinkhorn(const struct sinkhorn *s, const void *logits, uint64_t rows, uint16_t *ids, float *w,
 	       struct sinkhorn_told *told, void *work, void *stream);
@@ -50,16 +51,22 @@ int k_sinkhorn(const struct sinkhorn *s, const void *logits, uint64_t rows, uint
 size_t k_product_work(void);
 int k_product(enum tr_type type, const void *x, const void *w, void *y, uint64_t rows, uint64_t n,
 	      uint64_t d, void *work, void *stream);
-/* product and select in one, logits staying on the chip; logits NULL, or where they go too.
- * k_product_select_fits: 1 where it takes that shape. */
+/* product and select: the picks and weights of k_select from logits of type; logits NULL, or
+ * where they go too; work of k_product_work bytes.  k_product_fused: in one launch, logits
+ * staying on the chip.  k_product_select: that up to 128 experts or where cuBLASLt does not
+ * load; else k_product, then k_select from the L2 cache.  k_product_select_fits: 1 where both
+ * take that shape. */
 int k_product_select_fits(const struct select *s, uint64_t rows, uint64_t d);
+int k_product_fused(const struct select *s, const void *x, const void *w, uint64_t rows, uint64_t d,
+		    uint16_t *ids, float *weights, void *logits, void *work, void *stream);
 int k_product_select(const struct select *s, const void *x, const void *w, uint64_t rows,
 		     uint64_t d, uint16_t *ids, float *weights, void *logits, void *work,
 		     void *stream);
 
-/* Grouped SwiGLU on packed rows; weights are device memory.  how: 0 ours (offsets stay on
- * the device), 1 a loop of cuBLASLt products (host_offsets read back before), 2 cuBLAS'
- * grouped product. */
+/* Grouped SwiGLU on packed rows; offsets and weights are device memory, packed at least what
+ * offsets end with.  how: 0 ours (host_offsets NULL); 1 a loop of cuBLASLt products, 2
+ * cuBLAS' grouped product, both told the same offsets by host_offsets, GPU_ABSENT where the
+ * library does not load. */
 size_t k_ffn_work(const struct ffn *f, uint64_t packed);
 int k_ffn(const struct ffn *f, int how, const uint32_t *offsets, const uint32_t *host_offsets,
 	  uint64_t packed, const void *x, void *to, void *work, void *stream);
