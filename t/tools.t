@@ -9,6 +9,8 @@ expert-load small | place-replicate --mesh 2x4 --slots 16 |
 expert-load -o count small
 : >empty
 mkdir dir
+ok 'moetrace --version tells of kernels' sh -c \
+	"moetrace --version | grep -Eq ', (no cuda|cuda [0-9.]+( sm_[0-9]+)+( nccl)?)$'"
 for path in "$BUILD"/bin/*; do
 	name=$(basename "$path")
 	is "$name --help names it" "$name:" sh -c "$name --help | head -n 1 | cut -d' ' -f1"
