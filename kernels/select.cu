@@ -185,7 +185,7 @@ limit_groups(const struct select *s, const uint32_t *key, uint32_t *group, uint1
 static __host__ __device__ uint32_t
 any_words(const struct select *s)
 {
-	uint32_t picks = s->k > s->topk_groups ? s->k : s->topk_groups;
+	uint32_t picks = s->groups && s->topk_groups > s->k ? s->topk_groups : s->k;
 
 	return s->experts + s->groups + (picks + 1) / 2 + s->k;
 }

@@ -10,6 +10,8 @@ expert-load -o count small
 pcie-bw --host --sizes 4K --samples 3 -o run
 : >empty
 mkdir dir
+ok 'moetrace --version tells of kernels' sh -c \
+	"moetrace --version | grep -Eq ', (no cuda|cuda [0-9.]+( sm_[0-9]+)+( nccl)?)$'"
 for path in "$BUILD"/bin/*; do
 	name=$(basename "$path")
 	is "$name --help names it" "$name:" sh -c "$name --help | head -n 1 | cut -d' ' -f1"

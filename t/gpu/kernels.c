@@ -220,7 +220,9 @@ check_select(void)
 						   .renorm = how & 1,
 						   .bias = how & 2 ? bias : NULL,
 						   .groups = how & 4 ? shapes[i][2] : 0,
-						   .topk_groups = shapes[i][3]};
+						   /* looked at only where there are groups */
+						   .topk_groups =
+							   how & 4 ? shapes[i][3] : UINT32_MAX};
 
 				good &= select_case(&s, i == 0 ? MIN(most, 97) : 5, how / 8, 0);
 			}
