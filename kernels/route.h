@@ -23,6 +23,10 @@ extern "C" {
 int k_select(const struct select *s, const void *logits, uint64_t rows, uint16_t *ids, float *w,
 	     void *stream);
 
+/* The same bits as select_mask. */
+int k_mask(const struct select *s, const uint16_t *ids, const float *w, uint64_t rows, float *gates,
+	   void *stream);
+
 /* Arrays of x are device memory; the same bits as index_rows.  offsets stay on the device. */
 size_t k_index_work(const struct index *x, uint64_t rows);
 int k_index(const struct index *x, const uint16_t *ids, uint64_t rows, void *work, void *stream);
@@ -37,6 +41,11 @@ int k_gather(const struct index *x, enum tr_type type, const void *from, uint64_
 	     const float *w, void *to, void *stream);
 int k_combine(const struct index *x, enum tr_type type, const void *from, uint64_t d,
 	      const float *w, uint64_t rows, void *to, void *stream);
+
+/* naive_pack of lib/bench, how 0 or 1; x->perm and place differ from run to run.  NAIVE_SCAN
+ * reads counts and offsets as k_index left them. */
+int k_naive(int how, const struct index *x, enum tr_type type, const void *from,
+	    const uint16_t *ids, const float *w, uint64_t rows, uint64_t d, void *to, void *stream);
 
 /* Column sums in another order than sinkhorn_rows': weights within 1e-4 of it.  told is
  * device memory or NULL. */

@@ -9,12 +9,14 @@
 #define DEV_H
 
 #include "../../kernels/route.h"
+#include "naive.h"
 
 struct dev {
 	const char *backend; /* "cpu" or "cuda" */
 	char name[160];      /* processor or card */
 	int jobs, device;
 	uint64_t cache; /* bytes of its last cache */
+	void (*close)(void);
 
 	void *(*alloc)(const struct dev *d, size_t n); /* 256-aligned; NULL: no memory */
 	void (*free)(void *p);
@@ -34,9 +36,20 @@ struct dev {
 	int (*select_index)(const struct dev *d, const struct select *s, struct index *x,
 			    const void *logits, uint64_t rows, uint16_t *ids, float *w, void *work,
 			    void *stream);
+	/* the same picks by select on the product of x and w, without logits in memory */
+	int (*product_select)(const struct dev *d, const struct select *s, const void *x,
+			      const void *w, uint64_t rows, uint64_t dm, uint16_t *ids,
+			      float *weights, void *work, void *stream);
+	/* gates [rows][experts]: the weight of each pick, 0 of what was not picked */
+	int (*mask)(const struct dev *d, const struct select *s, const uint16_t *ids,
+		    const float *w, uint64_t rows, float *gates, void *stream);
 	int (*gather)(const struct dev *d, const struct index *x, enum tr_type type,
 		      const void *from, uint64_t rows, uint64_t dm, const float *w, void *to,
 		      void *stream);
+	/* rows packed by expert without an index, to compare with (naive.h) */
+	int (*naive)(const struct dev *d, enum naive how, struct index *x, enum tr_type type,
+		     const void *from, const uint16_t *ids, const float *w, uint64_t rows,
+		     uint64_t dm, void *to, void *stream);
 	int (*combine)(const struct dev *d, const struct index *x, enum tr_type type,
 		       const void *from, uint64_t dm, const float *w, uint64_t rows, void *to,
 		       void *stream);

@@ -18,12 +18,11 @@ struct inputs {
 	double zipf;  /* or expert i has -zipf ln(i + 1) added; 0: none */
 };
 
-/* All are the caller's to free; NULL: no memory. */
+/* All are the caller's to free; NULL: no memory.  Where logits have something added,
+ * the first column of x is 1 and that of the router is what is added, so that it costs
+ * the product nothing. */
 void *inputs_x(const struct inputs *in);      /* [rows][d], normal */
 void *inputs_router(const struct inputs *in); /* [experts][d] */
-float *inputs_bias(const struct inputs *in);  /* [experts], or NULL where all are 0 */
-/* [rows][experts] normal logits with the bias: those of a product without the product. */
-void *inputs_logits(const struct inputs *in);
 /* [n] of normal numbers of that deviation, of type, from the draws of stream. */
 void *inputs_normal(uint64_t seed, uint64_t stream, uint64_t n, double deviation,
 		    enum tr_type type);

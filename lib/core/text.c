@@ -433,16 +433,13 @@ signature(struct text *x, const struct tr_frame *f, const char *rowname)
 	return 0;
 }
 
-int
-text_put(struct text *x, const struct tr_frame *f)
+static int
+put_frame(struct text *x, const struct tr_frame *f)
 {
-	static const char *const silent[] = {"trace", "prog", "end", NULL};
 	const char *rowname = counts(f);
 	const uint64_t *n = f->rows ? ranked(f) : NULL;
 	int text = !f->has_rows && f->payload;
 
-	if (is_one_of(f->kind, silent))
-		return 0;
 	if (signature(x, f, rowname) < 0)
 		return -1;
 	if (!x->sig || strcmp(x->sig, x->newsig)) {
@@ -465,6 +462,23 @@ text_put(struct text *x, const struct tr_frame *f)
 	if (!x->nrow && end_field(x) < 0)
 		return -1;
 	return end_row(x);
+}
+
+int
+text_put(struct text *x, const struct tr_frame *f)
+{
+	static const char *const silent[] = {"trace", "prog", "end", NULL};
+	struct tr_frame g;
+
+	if (is_one_of(f->kind, silent))
+		return 0;
+	if (strcmp(f->kind, "bench"))
+		return put_frame(x, f);
+	g = *f; /* a measurement is a row; its samples are for programs */
+	g.has_rows = g.ncols = 0;
+	g.rows = 0;
+	g.payload = NULL;
+	return put_frame(x, &g);
 }
 
 int

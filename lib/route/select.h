@@ -46,6 +46,10 @@ uint64_t select_rows(const struct select *s, const void *logits, uint64_t rows, 
 uint64_t select_plain(const struct select *s, const void *logits, uint64_t rows, uint16_t *ids,
 		      float *w);
 
+/* gates [rows][experts] of ids and w [rows][k]: the weight of each pick, else 0. */
+void select_mask(const struct select *s, const uint16_t *ids, const float *w, uint64_t rows,
+		 float *gates, int jobs);
+
 /* Code for which processor runs: "avx512", "avx2", "neon" or "plain".  select_isa("plain")
  * and so on choose another that this one has: 0, or -1.  Not while others select. */
 const char *select_isa_name(void);

@@ -1,0 +1,36 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "sample.h"
+
+static int
+ascending(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double
+quantile(const double *x, int n, double q)
+{
+	double at = q * (n - 1);
+	int i = (int)at;
+
+	return i + 1 < n ? x[i] + (at - i) * (x[i + 1] - x[i]) : x[n - 1];
+}
+
+int
+sample_of(const double *x, int n, struct sample *s)
+{
+	double *y = malloc((size_t)n * sizeof *y);
+
+	if (!y)
+		return -1;
+	memcpy(y, x, (size_t)n * sizeof *y);
+	qsort(y, (size_t)n, sizeof *y, ascending);
+	*s = (struct sample){
+		n, quantile(y, n, 0.5), quantile(y, n, 0.1), quantile(y, n, 0.9), y[0], y[n - 1]};
+	free(y);
+	return 0;
+}
