@@ -1,5 +1,6 @@
 # moetrace.  make, make check, make demo, make bench, make lint, make asan check,
 # make fuzz, make install (PREFIX, DESTDIR, NAMES=all|given|none), make deps; V=1 shows commands
+# CUDA=auto|1|0: kernels where nvcc is, must be, never; make kernels ptxinfo gpu-check gpu-bench
 
 # First of all, since what is found below depends on it.
 ifneq ($(filter deps,$(MAKECMDGOALS)),)
@@ -34,6 +35,7 @@ SCRIPTS := $(wildcard pipelines/* t/*.t t/*.sh t/bench/run .ci/run .ci/deps cont
 TOOLNAMES := $(sort $(basename $(notdir $(TOOLS))))
 GIVEN = moetrace npz2trace trace-filter topk-stats coact place-anneal router-bench pcie-bw
 
+comma := ,
 have = $(shell printf '\#include <$(1)>\n' | $(CC) -E -x c - >/dev/null 2>&1 && echo 1)
 
 # make asan check: the same under ASan and UBSan, in a folder of its own
@@ -53,15 +55,49 @@ ifeq ($(call have,libdeflate.h),1)
 override CPPFLAGS += -DHAVE_LIBDEFLATE
 DEFLATE = -ldeflate
 endif
+# OpenBLAS where it is; BLAS=0: products in plain C
+BLAS ?= $(if $(shell $(PKG_CONFIG) --exists openblas 2>/dev/null && echo 1),1,0)
+ifneq ($(BLAS),0)
+$(B)/lib/route/product.o: override CPPFLAGS += -DHAVE_OPENBLAS $(shell $(PKG_CONFIG) --cflags openblas)
+OPENBLAS := $(shell $(PKG_CONFIG) --libs openblas || echo -lopenblas)
+endif
 ZSTD := $(shell $(PKG_CONFIG) --libs libzstd 2>/dev/null || echo -lzstd)
-LIBS = -Wl,--as-needed $(ZSTD) -lz $(DEFLATE) -lcsv -lm -ldl -pthread
+LIBS = -Wl,--as-needed $(ZSTD) -lz $(DEFLATE) -lcsv $(OPENBLAS) -lm -ldl -pthread
 
 # Searches and ranks on several machines, loaded under mpirun alone
 ifneq ($(shell command -v mpicc),)
 MPI = $(B)/moetrace-mpi.so
 endif
 
-OBJ = $(LIB:%.c=$(B)/%.o)
+# Kernels: SASS for what is named, PTX for what comes between and later
+CUDA ?= auto
+CUDA_HOME ?= $(patsubst %/bin/nvcc,%,$(or $(shell command -v nvcc),/usr/local/cuda/bin/nvcc))
+NVCC ?= $(CUDA_HOME)/bin/nvcc
+NVCC_CCBIN ?= gcc
+NVCC_GENCODE ?= $(foreach a,80 90 100 120,-gencode arch=compute_$(a),code=sm_$(a)) \
+	$(foreach a,75 120,-gencode arch=compute_$(a),code=compute_$(a))
+HAVE_CUDA := $(if $(filter 0,$(CUDA)),,$(if $(wildcard $(NVCC)),1))
+ifeq ($(CUDA)$(HAVE_CUDA),1)
+$(error CUDA=1, and there is no $(NVCC): set CUDA_HOME)
+endif
+EMULATED := $(shell grep -l '"launch.h"' $(filter-out kernels/gpu_cuda.cu,$(wildcard kernels/*.cu)))
+CXXFLAGS = $(filter-out -std=c11 -Wstrict-prototypes -Wmissing-prototypes,$(CFLAGS)) -std=c++17 \
+	-fno-exceptions -fno-rtti -fno-threadsafe-statics
+ifeq ($(HAVE_CUDA),1)
+CUDA_LIB = $(firstword $(wildcard $(CUDA_HOME)/lib64 $(CUDA_HOME)/targets/*-linux/lib) $(CUDA_HOME)/lib)
+LIBS += -L$(CUDA_LIB) -lcudart_static -lrt -ldl -lpthread
+KERNELS := $(wildcard kernels/*.cu)
+GPU_BUILT := cuda $(shell $(NVCC) --version | sed -n 's/.*release \([0-9.]*\).*/\1/p') \
+	$(filter sm_%,$(subst =, ,$(subst $(comma), ,$(NVCC_GENCODE))))
+NVCCFLAGS = -std=c++17 -O3 -lineinfo -fmad=false -t0 -ccbin $(NVCC_CCBIN) $(NVCC_GENCODE) -Xcompiler \
+	-fPIC,-Wall,-Wextra,-Wno-unused-parameter,-fno-threadsafe-statics,-fno-exceptions,-fno-rtti
+else
+LIB += kernels/gpu_none.c
+GPU_BUILT = no cuda
+endif
+LIB += kernels/gpu_built.c
+
+OBJ = $(LIB:%.c=$(B)/%.o) $(KERNELS:%.cu=$(B)/%.o)
 CORE = $(filter $(B)/lib/core/%,$(OBJ))
 BINS = $(TOOLNAMES:%=$(B)/bin/%)
 TESTS = $(UNIT:t/unit/%.c=$(B)/t/%) $(FUZZ:t/fuzz/%.c=$(B)/t/fuzz-%)
@@ -74,7 +110,29 @@ $(B)/%.o: %.c
 	$(if $(V),,@echo cc $<)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-$(B)/libmoetrace.a: $(OBJ)
+# What the kernels are for, rewritten where it is another
+$(B)/gen/cuda: FORCE
+	@mkdir -p $(@D)
+	@echo '$(strip $(GPU_BUILT)) $(NVCC_GENCODE)' | cmp -s - $@ || \
+		echo '$(strip $(GPU_BUILT)) $(NVCC_GENCODE)' >$@
+$(B)/kernels/gpu_built.o: override CPPFLAGS += -DGPU_BUILT='"$(strip $(GPU_BUILT))"'
+$(B)/kernels/gpu_built.o: $(B)/gen/cuda
+
+$(B)/%.o: %.cu $(B)/gen/cuda
+	@mkdir -p $(@D)
+	$(if $(V),,@echo nvcc $<)
+	$(Q)$(NVCC) $(NVCCFLAGS) -DCUDA_HOME='"$(CUDA_HOME)"' -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+
+# Warnings and spills are errors here.
+kernels: $(KERNELS:%.cu=$(B)/strict/%.o)
+	$(if $(HAVE_CUDA),,$(error kernels: no $(NVCC)))
+$(B)/strict/%.o: %.cu $(B)/gen/cuda
+	@mkdir -p $(@D)
+	$(if $(V),,@echo nvcc $<)
+	$(Q)$(NVCC) $(NVCCFLAGS) -Werror all-warnings -Xptxas -warn-spills,-Werror -DCUDA_HOME='"$(CUDA_HOME)"' \
+		-MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+
+$(B)/libmoetrace.a: $(OBJ) $(B)/gen/cuda
 	@rm -f $@
 	$(Q)ar rcs $@ $(OBJ)
 
@@ -105,6 +163,34 @@ $(foreach t,$(UNIT),$(eval $(call program,$(t),t/$(basename $(notdir $(t))))))
 $(foreach t,$(FUZZ),$(eval $(call program,$(t),t/fuzz-$(basename $(notdir $(t))))))
 $(foreach t,$(BENCH),$(eval $(call program,$(t),bench/$(basename $(notdir $(t))))))
 
+# t/gpu/check.c with the kernels: those that a C++ compiler makes of them, for tests, or real
+ifneq ($(and $(wildcard t/gpu/check.c),$(shell command -v $(CXX))),)
+TESTS += $(B)/t/kernels
+endif
+EMUOBJ = $(EMULATED:%.cu=$(B)/emu/%.o) $(B)/emu/t/gpu/emu.o
+$(B)/emu/%.o: %.cu
+	@mkdir -p $(@D)
+	$(Q)$(CXX) -x c++ $(CPPFLAGS) $(CXXFLAGS) -c -o $@ $<
+$(B)/emu/%.o: %.cc
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS) -c -o $@ $<
+$(B)/t/kernels: $(B)/t/gpu/check.o $(EMUOBJ)
+$(B)/t/gpu-check: $(B)/t/gpu/check.o
+$(B)/t/kernels $(B)/t/gpu-check: $(B)/libmoetrace.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+gpu-check: $(B)/t/gpu-check
+	$(B)/t/gpu-check
+
+gpu-bench: all
+	B=$(abspath $(B)) t/bench/gpu >$(B)/gpu-bench.tsv
+	cat $(B)/gpu-bench.tsv
+
+ptxinfo:
+	$(if $(HAVE_CUDA),,$(error ptxinfo: no $(NVCC)))
+	for k in $(KERNELS); do $(NVCC) $(NVCCFLAGS) -Xptxas -v -c -o /dev/null $$k 2>&1 | c++filt; done
+
 check: all $(TESTS)
 	B=$(B) prove -j$(or $(JOBS),$(shell nproc)) t/*.t
 
@@ -119,7 +205,7 @@ bench: all $(PEERS)
 	cat $(B)/bench.tsv
 
 lint:
-	clang-format --dry-run -Werror $(TOOLS) $(LIB) lib/mpi/*.c $(UNIT) $(FUZZ) $(BENCH) $(wildcard lib/*/*.h)
+	clang-format --dry-run -Werror kernels/* t/gpu/* $(TOOLS) $(LIB) lib/mpi/*.c $(UNIT) $(FUZZ) $(BENCH) $(wildcard lib/*/*.h)
 	mandoc -T lint -W warning $(PAGES)
 	shellcheck -S warning -x -P t $(SCRIPTS)
 	$(MAKE) B=build/gcc CC=gcc CFLAGS="-O2 -Werror" all
@@ -173,5 +259,6 @@ tags:
 clean:
 	rm -rf build demo
 
-.PHONY: all check asan demo bench lint fuzz install uninstall dist deps tags clean
--include $(OBJ:.o=.d) $(TOOLS:%.c=$(B)/%.d) $(UNIT:%.c=$(B)/%.d) $(FUZZ:%.c=$(B)/%.d)
+FORCE:
+.PHONY: FORCE kernels ptxinfo gpu-check gpu-bench all check asan demo bench lint fuzz install uninstall dist deps tags clean
+-include $(OBJ:.o=.d) $(EMUOBJ:.o=.d) $(KERNELS:%.cu=$(B)/strict/%.d) $(B)/t/gpu/check.d $(TOOLS:%.c=$(B)/%.d) $(UNIT:%.c=$(B)/%.d) $(FUZZ:%.c=$(B)/%.d)

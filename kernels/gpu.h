@@ -24,7 +24,7 @@ enum gpu_err {
 /* Of this thread, lent until the next call that fails. */
 const char *gpu_errstr(void);
 
-/* What was built in: "cuda 13.0 sm_80 sm_90 ..." or "no cuda". */
+/* What was built in: "cuda 13.0 sm_80 sm_90 ..." or "no cuda".  Asks no device. */
 const char *gpu_built(void);
 int gpu_count(void); /* usable devices; GPU_ABSENT and why */
 /* All that follows is for that device, from this thread.  One at a time. */

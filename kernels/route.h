@@ -42,8 +42,8 @@ int k_gather(const struct index *x, enum tr_type type, const void *from, uint64_
 int k_combine(const struct index *x, enum tr_type type, const void *from, uint64_t d,
 	      const float *w, uint64_t rows, void *to, void *stream);
 
-/* naive_pack of lib/bench, how 0 or 1; x->perm and place differ from run to run.  NAIVE_SCAN
- * reads counts and offsets as k_index left them. */
+/* naive_pack of lib/bench, how as its enum; of NAIVE_ATOMIC perm and place differ from run to
+ * run. */
 int k_naive(int how, const struct index *x, enum tr_type type, const void *from,
 	    const uint16_t *ids, const float *w, uint64_t rows, uint64_t d, void *to, void *stream);
 

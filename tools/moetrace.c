@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../kernels/gpu.h"
 #include "die.h"
 #include "size.h"
 
@@ -96,10 +97,13 @@ main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "--version")) {
 #ifdef HAVE_LIBDEFLATE
-		die_help("moetrace " MOETRACE_VERSION ", with libdeflate\n");
+		const char *with = "with";
 #else
-		die_help("moetrace " MOETRACE_VERSION ", without libdeflate\n");
+		const char *with = "without";
 #endif
+		snprintf(path, sizeof path, "moetrace " MOETRACE_VERSION ", %s libdeflate, %s\n",
+			 with, gpu_built());
+		die_help(path);
 	}
 	if (*argv[1] == '-')
 		die_usage(use);

@@ -19,6 +19,15 @@
 #define KEYS_FN static inline
 #endif
 
+KEYS_FN float
+keys_float(uint32_t bits)
+{
+	float x;
+
+	memcpy(&x, &bits, sizeof x);
+	return x;
+}
+
 /* Of the bits of a binary32. */
 KEYS_FN uint32_t
 keys_f32(uint32_t bits)
@@ -58,6 +67,23 @@ keys_16_bits(uint32_t key)
 	return !key ? 0x7fff : key >> 15 ? key & 0x7fff : ~key & 0xffff;
 }
 
+/* A weight as it is stored: all NaN are one. */
+KEYS_FN float
+keys_stored(float w)
+{
+	return w == w ? w : keys_float(0x7fc00000);
+}
+
+/* Of a float. */
+KEYS_FN uint32_t
+keys_of(float x)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &x, sizeof bits);
+	return keys_f32(bits);
+}
+
 /* Key and expert in one number, greatest first. */
 KEYS_FN uint32_t
 keys_pack16(uint32_t key, uint32_t expert)
@@ -71,19 +97,11 @@ keys_pack32(uint32_t key, uint32_t expert)
 	return (uint64_t)key << 32 | (0xffffffff - expert);
 }
 
-KEYS_FN float
-keys_float(uint32_t bits)
-{
-	float x;
-
-	memcpy(&x, &bits, sizeof x);
-	return x;
-}
-
 /*
  * e^x for x <= 0, the same bits wherever fused multiply-add is one rounding: x =
- * n ln 2 + r, a polynomial of degree 6 in r.  Relative error below 1.2e-7 down to
- * -87; below that 0.  NaN is 0, so that a NaN logit weighs nothing.
+ * n ln 2 + r, ln 2 in two parts, and 1 + r + r^2 q(r), q of degree 4 with the least
+ * relative error (Remez).  All floats from -87 to -2^-25 come within 0.883 ulp; below
+ * -87 it is 0.  NaN is 0, so that a NaN logit weighs nothing.
  */
 KEYS_FN float
 keys_exp(float x)
@@ -92,13 +110,13 @@ keys_exp(float x)
 
 	if (!(x >= -87.0f))
 		return 0;
-	n = rintf(x * 1.44269504f);
-	r = fmaf(n, -0.693145752f, x);
-	r = fmaf(n, -1.42860677e-6f, r);
-	p = fmaf(r, 1.39319239e-3f, 8.36319917e-3f);
-	p = fmaf(r, p, 4.16664233e-2f);
-	p = fmaf(r, p, 1.66664153e-1f);
-	p = fmaf(r, p, 5.00000000e-1f);
+	n = rintf(x * 0x1.715476p+0f);
+	r = fmaf(n, -0x1.62e430p-1f, x);
+	r = fmaf(n, 0x1.05c610p-29f, r);
+	p = fmaf(r, 0x1.6a2434p-10f, 0x1.1239e2p-7f);
+	p = fmaf(r, p, 0x1.5558f2p-5f);
+	p = fmaf(r, p, 0x1.555492p-3f);
+	p = fmaf(r, p, 0x1.fffffcp-2f);
 	p = fmaf(r, p, 1.0f);
 	p = fmaf(r, p, 1.0f);
 	return p * keys_float((uint32_t)(127 + (int)n) << 23);
@@ -112,13 +130,13 @@ keys_weight(float x, float max)
 	return x == max || (x != x && max != max) ? 1 : keys_exp(x - max);
 }
 
-/* 1 / (1 + e^-x), from e^-|x| so that both ends are exact. */
+/* 1 / (1 + e^-x), from e^-|x| so that both ends are exact; of NaN 0. */
 KEYS_FN float
 keys_sigmoid(float x)
 {
-	float e = keys_exp(x < 0 ? x : -x), s = 1 / (1 + e);
+	float e = keys_exp(x < 0 ? x : -x);
 
-	return x != x ? 0 : x < 0 ? e * s : s;
+	return x != x ? 0 : (x < 0 ? e : 1) / (1 + e);
 }
 
 #endif

@@ -1,0 +1,284 @@
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../core/pool.h"
+#include "../core/size.h"
+#include "ffn.h"
+#include "product.h"
+#include "widen.h"
+
+/* A block's two activations are 512 KiB, half of a usual second-level cache. */
+enum { ROWS = 256, HIDDEN = 256 };
+
+enum { LANES = 4 }; /* what every processor has */
+typedef float vec __attribute__((vector_size(4 * LANES)));
+typedef uint32_t uvec __attribute__((vector_size(4 * LANES)));
+
+static inline vec
+either(uvec mask, vec a, vec b)
+{
+	return (vec)(((uvec)a & mask) | ((uvec)b & ~mask));
+}
+
+/*
+ * keys_exp (keys.h) without fused multiply-adds, which a processor may not have: n is
+ * small and the first constant short, so that their product is exact anyhow.
+ */
+static inline vec
+power(vec x)
+{
+	const float round = 0x1.8p23f; /* adding it drops what lies behind the point */
+	vec n = x * 1.44269504f + round, r, p;
+	uvec bits = (uvec)n << 23; /* n stands in the last bits */
+
+	n -= round;
+	r = x - n * 0.693145752f - n * 1.42860677e-6f;
+	p = r * 1.39319239e-3f + 8.36319917e-3f;
+	p = p * r + 4.16664233e-2f;
+	p = p * r + 1.66664153e-1f;
+	p = p * r + 5.00000000e-1f;
+	p = p * r + 1.0f;
+	p = p * r + 1.0f;
+	return (vec)((uvec)p + bits);
+}
+
+static inline vec
+swiglu(vec x, vec up)
+{
+	vec zero = {0}, e;
+	uvec below = (uvec)(x < zero), small;
+
+	e = either(below, x, -x); /* -|x| */
+	small = (uvec)(e < zero - 87.0f);
+	e = either(small, zero, power(either(small, zero, e)));
+	return x * either(below, e, zero + 1) / (e + 1) * up;
+}
+
+void
+ffn_silu(float *gate, const float *up, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i += LANES) {
+		size_t size = MIN(n - i, LANES) * sizeof *gate;
+		vec x = {0}, u = {0};
+
+		memcpy(&x, gate + i, size);
+		memcpy(&u, up + i, size);
+		x = swiglu(x, u);
+		memcpy(gate + i, &x, size);
+	}
+}
+
+/* Blocks of rows, each an expert's, and who works on them. */
+struct blocks {
+	const struct ffn *f;
+	const uint32_t *offsets;
+	const char *x;
+	char *to;
+	uint64_t size;   /* of a number */
+	uint64_t *first; /* [experts + 1]: blocks before each expert's */
+	atomic_size_t next;
+	uint64_t rows; /* the most of a block */
+	uint64_t n;    /* numbers of a thread's room */
+	float *room;
+};
+
+/* Room of a thread: gate and up of a block, and where type is not f32, its rows, what
+ * comes out, and a block of weights. */
+static uint64_t
+room(const struct ffn *f, uint64_t rows)
+{
+	uint64_t hidden = MIN(f->hidden, HIDDEN), n = 2 * rows * hidden;
+
+	return size_align(f->type == TR_F32 ? n : n + 2 * rows * f->d + hidden * f->d, 16);
+}
+
+/* n rows of weights, each d long and ld apart, in f32; *out is how far apart then. */
+static const float *
+weights(const struct ffn *f, const void *w, uint64_t at, uint64_t ld, uint64_t n, uint64_t d,
+	float *to, uint64_t *out)
+{
+	const char *from = (const char *)w + at * tr_size(f->type);
+
+	*out = f->type == TR_F32 ? ld : d;
+	if (f->type == TR_F32)
+		return (const float *)from;
+	widen_rows(f->type, from, ld, n, d, to);
+	return to;
+}
+
+/*
+ * The rows of a block through all of the hidden width, a piece of it after the other:
+ * activations are kept as [hidden][rows], since a product runs best with the longer
+ * matrix first.
+ */
+static void
+block(const struct blocks *b, uint32_t expert, uint64_t row, uint64_t rows, float *mine)
+{
+	const struct ffn *f = b->f;
+	uint64_t d = f->d, most = MIN(f->hidden, HIDDEN), ld;
+	uint64_t all = (uint64_t)expert * f->hidden * d;
+	float *gate = mine, *up = gate + rows * most, *wide = up + rows * most;
+	float *out = wide + rows * d, *w = out + rows * d;
+	const float *x = (const float *)(b->x + row * d * b->size), *p;
+
+	if (f->type != TR_F32) {
+		widen(f->type, x, rows * d, wide);
+		x = wide;
+	} else {
+		out = (float *)(b->to + row * d * b->size);
+	}
+	for (uint64_t h = 0; h < f->hidden; h += HIDDEN) {
+		uint64_t n = MIN(f->hidden - h, HIDDEN);
+
+		p = weights(f, f->w1, all + h * d, d, n, d, w, &ld);
+		product_part(0, p, ld, x, d, gate, rows, n, rows, d);
+		p = weights(f, f->w3, all + h * d, d, n, d, w, &ld);
+		product_part(0, p, ld, x, d, up, rows, n, rows, d);
+		ffn_silu(gate, up, n * rows);
+		p = weights(f, f->w2, all + h, f->hidden, d, n, w, &ld);
+		product_part(PRODUCT_COLUMNS | (h ? PRODUCT_ADD : 0), gate, rows, p, ld, out, d,
+			     rows, d, n);
+	}
+	if (f->type != TR_F32)
+		narrow(f->type, out, rows * d, b->to + row * d * b->size);
+}
+
+static void
+work(void *arg, size_t thread)
+{
+	struct blocks *b = arg;
+	uint32_t e = 0;
+	uint64_t i;
+
+	while ((i = atomic_fetch_add(&b->next, 1)) < b->first[b->f->experts]) {
+		while (b->first[e + 1] <= i) /* a thread's blocks ascend */
+			e++;
+		uint64_t n = b->first[e + 1] - b->first[e],
+			 rows = b->offsets[e + 1] - b->offsets[e];
+
+		i -= b->first[e]; /* blocks of an expert are as long as one another */
+		block(b, e, b->offsets[e] + rows * i / n, rows * (i + 1) / n - rows * i / n,
+		      b->room + thread * b->n);
+	}
+}
+
+static int
+grouped(struct blocks *b, int jobs)
+{
+	const struct ffn *f = b->f;
+	size_t n;
+
+	if (!(b->first = calloc((size_t)f->experts + 1, sizeof *b->first)))
+		return TR_ENOMEM;
+	for (uint32_t e = 0; e < f->experts; e++) {
+		uint64_t rows = b->offsets[e + 1] - b->offsets[e];
+
+		b->rows = MAX(b->rows, MIN(rows, ROWS));
+		b->first[e + 1] = b->first[e] + (rows + ROWS - 1) / ROWS;
+	}
+	jobs = (int)MIN((uint64_t)jobs, b->first[f->experts]);
+	b->n = room(f, b->rows);
+	if (jobs && size_mul((size_t)jobs * sizeof *b->room, b->n, &n) == 0)
+		b->room = aligned_alloc(64, n);
+	if (b->room)
+		pool_each(jobs, (size_t)jobs, work, b);
+	free(b->room);
+	free(b->first);
+	return jobs && !b->room ? TR_ENOMEM : 0;
+}
+
+/* The activations of a whole expert, cut among threads. */
+struct act {
+	enum tr_type type;
+	uint64_t n;
+	char *gate;
+	const char *up;
+};
+enum { ACT = 4096 };
+
+static void
+act(void *arg, size_t i)
+{
+	const struct act *a = arg;
+	uint64_t n = MIN(a->n - i * ACT, ACT), at = i * ACT * tr_size(a->type);
+	float gate[ACT], up[ACT];
+
+	widen(a->type, a->gate + at, n, gate);
+	widen(a->type, a->up + at, n, up);
+	ffn_silu(gate, up, n);
+	narrow(a->type, gate, n, a->gate + at);
+}
+
+static int
+loop(const struct blocks *b, int jobs)
+{
+	const struct ffn *f = b->f;
+	uint64_t most = 0, matrix = f->hidden * f->d * b->size;
+	size_t n;
+	char *gate = NULL;
+	int r = 0;
+
+	for (uint32_t e = 0; e < f->experts; e++)
+		most = MAX(most, b->offsets[e + 1] - b->offsets[e]);
+	if (!most)
+		return 0;
+	if (size_mul(2 * most * b->size, f->hidden, &n) < 0 || !(gate = malloc(n)))
+		return TR_ENOMEM;
+	for (uint32_t e = 0; e < f->experts && r == 0; e++) {
+		uint64_t rows = b->offsets[e + 1] - b->offsets[e], at = e * matrix;
+		uint64_t row = b->offsets[e] * f->d * b->size;
+		struct act a = {f->type, rows * f->hidden, gate, gate + n / 2};
+
+		if (!rows)
+			continue;
+		if ((r = product(f->type, b->x + row, (const char *)f->w1 + at, gate, rows,
+				 f->hidden, f->d)) < 0 ||
+		    (r = product(f->type, b->x + row, (const char *)f->w3 + at, gate + n / 2, rows,
+				 f->hidden, f->d)) < 0)
+			break;
+		pool_each(jobs, (a.n + ACT - 1) / ACT, act, &a);
+		r = product(f->type, gate, (const char *)f->w2 + at, b->to + row, rows, f->d,
+			    f->hidden);
+	}
+	free(gate);
+	return r;
+}
+
+int
+ffn_rows(const struct ffn *f, enum ffn_how how, const uint32_t *offsets, const void *x, void *to,
+	 int jobs)
+{
+	struct blocks b = {f, offsets, x, to, tr_size(f->type)};
+
+	return how == FFN_LOOP ? loop(&b, jobs) : grouped(&b, jobs);
+}
+
+void
+ffn_plain(const struct ffn *f, uint32_t expert, uint64_t rows, const float *x, double *to)
+{
+	uint64_t size = tr_size(f->type), at = expert * f->hidden * f->d;
+	float a, b;
+
+	memset(to, 0, rows * f->d * sizeof *to);
+	for (uint64_t r = 0; r < rows; r++)
+		for (uint64_t h = 0; h < f->hidden; h++) {
+			double gate = 0, up = 0;
+
+			for (uint64_t k = 0; k < f->d; k++) {
+				uint64_t i = (at + h * f->d + k) * size;
+
+				widen(f->type, (const char *)f->w1 + i, 1, &a);
+				widen(f->type, (const char *)f->w3 + i, 1, &b);
+				gate += (double)x[r * f->d + k] * a;
+				up += (double)x[r * f->d + k] * b;
+			}
+			gate = gate / (1 + exp(-gate)) * up;
+			for (uint64_t k = 0; k < f->d; k++) {
+				widen(f->type,
+				      (const char *)f->w2 + (at + k * f->hidden + h) * size, 1, &a);
+				to[r * f->d + k] += gate * a;
+			}
+		}
+}
