@@ -80,9 +80,9 @@ HAVE_CUDA := $(if $(filter 0,$(CUDA)),,$(if $(wildcard $(NVCC)),1))
 ifeq ($(CUDA)$(HAVE_CUDA),1)
 $(error CUDA=1, and there is no $(NVCC): set CUDA_HOME)
 endif
-EMULATED := $(shell grep -l '"launch.h"' $(filter-out kernels/gpu_cuda.cu,$(wildcard kernels/*.cu)))
+EMULATED := $(shell grep -L '<cublas' $(filter-out kernels/gpu_cuda.cu,$(wildcard kernels/*.cu)))
 CXXFLAGS = $(filter-out -std=c11 -Wstrict-prototypes -Wmissing-prototypes,$(CFLAGS)) -std=c++17 \
-	-fno-exceptions -fno-rtti -fno-threadsafe-statics
+	-fno-exceptions -fno-rtti -fno-threadsafe-statics -Wno-unknown-pragmas
 ifeq ($(HAVE_CUDA),1)
 CUDA_LIB = $(firstword $(wildcard $(CUDA_HOME)/lib64 $(CUDA_HOME)/targets/*-linux/lib) $(CUDA_HOME)/lib)
 LIBS += -L$(CUDA_LIB) -lcudart_static -lrt -ldl -lpthread
@@ -178,7 +178,7 @@ $(B)/t/kernels: $(B)/t/gpu/check.o $(EMUOBJ)
 $(B)/t/gpu-check: $(B)/t/gpu/check.o
 $(B)/t/kernels $(B)/t/gpu-check: $(B)/libmoetrace.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(B)/libmoetrace.a $(LIBS)
 
 gpu-check: $(B)/t/gpu-check
 	$(B)/t/gpu-check

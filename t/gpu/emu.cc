@@ -52,7 +52,7 @@ static void thread_main(void);
 static void *
 fresh(void *stack)
 {
-	void **sp = (void **)((char *)stack + STACK) - 2;
+	void **sp = (void **)((char *)stack + STACK) - 1; /* as after a call */
 
 	*--sp = (void *)thread_main;
 	for (int i = 0; i < 6; i++)
