@@ -1,7 +1,10 @@
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "launch.h"
+#include "size.h"
 #include "transport.h"
 
 struct mpi {
@@ -29,33 +32,76 @@ end(struct ep *ep)
 	free(m);
 }
 
+enum { START = 10 }; /* seconds in which the others must have been started, at least */
+
+struct start {
+	int (*open)(int *rank, int *size);
+	int rank, size, result;
+};
+
+static void *
+start(void *arg)
+{
+	struct start *s = arg;
+
+	s->result = s->open(&s->rank, &s->size);
+	return NULL;
+}
+
+/* MPI waits for all ranks when it starts, without an end: in a thread, until a deadline, after
+ * which s stays the thread's. */
+static int
+start_within(struct ep *ep, struct start *s)
+{
+	struct timespec end;
+	pthread_t thread;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += (time_t)MAX(ep->timeout, (double)START);
+	if (pthread_create(&thread, NULL, start, s))
+		return ep_fail(ep, "no thread to start MPI");
+	if (pthread_timedjoin_np(thread, NULL, &end)) {
+		pthread_detach(thread);
+		return ep_fail(ep, "not all ranks started MPI in time");
+	}
+	return s->result < 0 ? ep_fail(ep, "moetrace-mpi.so: MPI does not start") : 0;
+}
+
 int
 ep_mpi(struct ep *ep, const struct ep_how *how)
 {
-	int (*open)(int *rank, int *size);
 	const char *err;
+	struct start *s;
 	struct mpi *m;
+	int r;
 	void *so = launch_mpi(&err);
 
 	if (!so) {
 		ep_fail(ep, "%s", err ? err : "no moetrace-mpi.so");
 		return EP_EABSENT;
 	}
-	if (!(m = calloc(1, sizeof *m)))
+	m = calloc(1, sizeof *m);
+	s = calloc(1, sizeof *s);
+	if (!m || !s) {
+		free(m);
+		free(s);
 		return ep_fail(ep, "no memory");
-	*(void **)&open = dlsym(so, "ep_mpi_open");
+	}
+	*(void **)&s->open = dlsym(so, "ep_mpi_open");
 	*(void **)&m->exchange = dlsym(so, "ep_mpi_exchange");
 	*(void **)&m->end = dlsym(so, "ep_mpi_end");
-	if (!open || !m->exchange || !m->end || open(&ep->rank, &ep->size) < 0) {
+	r = s->open && m->exchange && m->end ? start_within(ep, s)
+					     : ep_fail(ep, "moetrace-mpi.so: of another version");
+	if (r < 0) {
 		free(m);
-		return ep_fail(ep, "moetrace-mpi.so: MPI does not start");
+		return r;
 	}
-	if (ep->size > EP_RANKS_MAX) {
-		free(m);
-		return ep_fail(ep, "%d ranks, at most %d", ep->size, EP_RANKS_MAX);
-	}
+	ep->rank = s->rank;
+	ep->size = s->size;
+	free(s);
 	ep->state = m;
 	ep->exchange = exchange;
 	ep->close = end;
-	return 0;
+	return ep->size > EP_RANKS_MAX ? ep_fail(ep, "%d ranks, at most %d", ep->size, EP_RANKS_MAX)
+				       : 0;
 }
