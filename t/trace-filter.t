@@ -77,6 +77,8 @@ fails 2 '--frame: none of it' 'trace-filter --frame flow several' 'no frames of 
 fails 2 'no such layer' 'trace-filter -l 9 small.trace' 'none of these layers'
 fails 2 'no pos' "printf '@trace v=1 layers=1 experts=4 topk=1\n@tok batch=0 rows=1 cols=tok:u8 bytes=1\n\1\n@end frames=1\n' | trace-filter --pos 1" 'pos is missing'
 fails 2 'no tok' "printf '@trace v=1 layers=1 experts=4 topk=1\n@route layer=0 rows=1 cols=ids:u8 bytes=1\n\1\n@end frames=1\n' | trace-filter --pos 1" 'no @tok'
+fails 2 'a list of nothing' 'trace-filter --drop ids,,w small.trace' 'no list of column names'
+fails 2 'the numbers of rows' 'trace-filter --drop row small.trace' 'mean nothing without it'
 fails 2 'no column left' 'trace-filter --drop ids small.trace' 'no column'
 fails 2 'id out of range' "printf '@trace v=1 layers=1 experts=4 topk=1\n@route layer=0 rows=1 cols=ids:u8 bytes=1\n\5\n@end frames=1\n' | trace-filter --expert 1" 'out of range'
 fails 2 'not a probability' 'trace-filter --sample 1.5 small.trace'

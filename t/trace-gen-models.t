@@ -32,6 +32,8 @@ is 'all of a group, and more' 6 sh -c "trace-gen --experts 8 -k 6 --groups 4 --a
 	awk 'NR > 1 { print split(\$4, e, \",\") }' | sort -u"
 is 'however narrow, a row ends' '' sh -c 'trace-gen --experts 64 -k 64 --prefill 1 --decode-zipf 100 --rows 50 | trace-check -q 2>&1'
 
+same 'and a narrow one is the same with models that are off' \
+	'trace-gen --no-prog --experts 64 -k 64 --zipf 100 --rows 50' 'trace-gen --no-prog --experts 64 -k 64 --zipf 100 --rows 50 --groups 4 --affinity 0'
 # The 3 of 32 experts most seen with each: 3/31 were they any; its group has 4.
 near() {
 	trace-gen --rows 20000 --experts 32 --zipf 0 "$@" | coact -t | awk 'NR > 1 {

@@ -30,7 +30,7 @@ measured_put(struct tr_frame *f, const struct measured *m)
 	if ((r = set(f, "median_us", s.median, 1)) < 0 || (r = set(f, "p10_us", s.p10, 1)) < 0 ||
 	    (r = set(f, "p90_us", s.p90, 1)) < 0 || (r = set(f, "min_us", s.min, 1)) < 0 ||
 	    (r = tr_setu(f, "n", (uint64_t)m->n)) < 0 ||
-	    (r = set(f, "bytes", m->bytes, m->bytes > 0)) < 0 ||
+	    (r = set(f, "moved_bytes", m->bytes, m->bytes > 0)) < 0 ||
 	    (r = set(f, "gbs", m->bytes * per / 1e9, m->bytes > 0)) < 0 ||
 	    (r = set(f, "pct_copy", 100 * m->bytes * per / m->copy, m->bytes > 0 && m->copy > 0)) <
 		    0 ||

@@ -3,7 +3,7 @@
  * keys, then
  *
  *	median_us p10_us p90_us min_us n     of the samples, which are column us:f64
- *	bytes gbs pct_copy                   bytes moved a call, 1e9 a second, and percent of a
+ *	moved_bytes gbs pct_copy             bytes moved a call, 1e9 a second, and percent of a
  *	                                     copy's rate measured in the same run
  *	flops tflops pct_product             the same of operations and a product
  *	check                                ok, or what is wrong

@@ -140,7 +140,7 @@ call_one(struct router *r, enum router_strategy a, enum router_stage b, uint64_t
 	}
 }
 
-/* Logits in every set, and what each strategy picks of them. */
+/* Logits, what each strategy picks of them, and as many copies as take turns. */
 static int
 fill(struct router *r)
 {
@@ -152,18 +152,17 @@ fill(struct router *r)
 		e = d->put(r->xs + i * nx, r->x, nx);
 	if (r->w && e == 0)
 		e = d->put(r->router, r->w, r->s.experts * r->d * tr_size(r->s.type));
-	for (uint64_t i = 0; i < r->nset && e == 0; i++) {
-		if (r->logits)
-			e = d->put(router_set(r, 0, i).logits, r->logits,
-				   r->rows * r->s.experts * tr_size(r->s.type));
-		else
-			e = call_one(r, ROUTER_NAIVE_TOPK, ROUTER_LOGIT, i, NULL);
-		for (int a = 0; a < ROUTER_STRATEGIES && e == 0; a++) {
-			e = call_select(r, a, i, NULL);
-			if (e == 0)
-				e = call_one(r, a, ROUTER_INDEX, i, NULL);
-		}
+	if (e == 0 && r->logits)
+		e = d->put(r->sets, r->logits, r->rows * r->s.experts * tr_size(r->s.type));
+	else if (e == 0)
+		e = call_one(r, ROUTER_NAIVE_TOPK, ROUTER_LOGIT, 0, NULL);
+	for (int a = 0; a < ROUTER_STRATEGIES && e == 0; a++) {
+		e = call_select(r, a, 0, NULL);
+		if (e == 0)
+			e = call_one(r, a, ROUTER_INDEX, 0, NULL);
 	}
+	for (uint64_t i = 1; i < r->nset && e == 0; i++)
+		e = d->copy(d, r->sets + i * r->set, r->sets, r->set, NULL);
 	return e;
 }
 

@@ -131,7 +131,8 @@ put_stage(const struct run *r, const struct timed *m, const char *check)
 	tr_set(&f, "parts_us", "-");
 	if (m->b == ROUTER_ROUTE)
 		bench_key(&f, "parts_us", parts(r, m->a));
-	tool_check(r->s->tool, measured_put(&f, &got));
+	if (measured_put(&f, &got) < 0)
+		die("no memory");
 	tool_put(r->s->tool, &f);
 }
 
@@ -153,7 +154,7 @@ put_strategy(const struct run *r, enum router_strategy a, const struct router_re
 		{"select_pack_us", ROUTER_SELECT_PACK},
 		{"route_us", ROUTER_ROUTE},
 	};
-	double us[LEN(col)], max_mean = got->max_mean, cv = got->cv;
+	float us[LEN(col)];
 	struct tr_frame f;
 
 	tr_new(&f, "table");
@@ -162,11 +163,11 @@ put_strategy(const struct run *r, enum router_strategy a, const struct router_re
 	tr_set(&f, "check", got->check);
 	tr_rows(&f, 1);
 	for (size_t i = 0; i < LEN(col); i++) {
-		us[i] = median(r, a, col[i].stage);
-		tr_addcol(&f, col[i].name, TR_F64, 1, &us[i]);
+		us[i] = (float)median(r, a, col[i].stage);
+		tr_addcol(&f, col[i].name, TR_F32, 1, &us[i]);
 	}
-	tr_addcol(&f, "max_mean", TR_F64, 1, &max_mean);
-	tr_addcol(&f, "cv", TR_F64, 1, &cv);
+	tr_addcol(&f, "max_mean", TR_F32, 1, &got->max_mean);
+	tr_addcol(&f, "cv", TR_F32, 1, &got->cv);
 	tool_put(r->s->tool, &f);
 }
 

@@ -28,7 +28,8 @@ put_sweep(struct sweeping *g, uint64_t batch, const struct sweep_row *r, const c
 	tr_setu(&f, "seq_len", g->seq_len);
 	stages_sizes(&f, g->bench, batch * g->seq_len, g->w->d, g->w->experts, g->w->k, g->w->type);
 	bench_key(&f, "theory_us", r->bytes / g->bench->copy * 1e6);
-	tool_check(g->tool, measured_put(&f, &got));
+	if (measured_put(&f, &got) < 0)
+		die("no memory");
 	tool_put(g->tool, &f);
 }
 

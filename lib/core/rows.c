@@ -146,3 +146,30 @@ rows_take(struct tr_frame *dst, struct tr_frame *src, const uint32_t *idx, uint6
 		tr_unset(dst, "row0");
 	return e;
 }
+
+int
+rows_dropcols(struct tr_frame *f, const char *names)
+{
+	char name[TR_NAME_MAX];
+	struct tr_col c;
+	size_t n;
+	int r;
+
+	for (const char *s = names; *s; s += n + !!s[n]) {
+		n = strcspn(s, ",");
+		if (n == 0 || n >= sizeof name)
+			return TR_EUSE;
+		memcpy(name, s, n);
+		name[n] = 0;
+		if (!strcmp(name, "row"))
+			return TR_EVALUE;
+		if (tr_col(f, name, &c) == 0)
+			continue;
+		if ((r = tr_decode(f)) < 0)
+			return r;
+		if (f->ncols == 1)
+			return TR_ECOLS;
+		tr_dropcol(f, name);
+	}
+	return 0;
+}

@@ -40,4 +40,9 @@ void rows_free(struct rows_buf *buf);
 int rows_take(struct tr_frame *dst, struct tr_frame *src, const uint32_t *idx, uint64_t n,
 	      struct rows_buf *buf);
 
+/* Take the columns "NAME,NAME..." out of f, those it has, which is decoded for it.  0 or
+ * TR_E...: TR_EUSE names are none, TR_EVALUE row is one, which tells what rows the others
+ * are of, TR_ECOLS no column would be left. */
+int rows_dropcols(struct tr_frame *f, const char *names);
+
 #endif

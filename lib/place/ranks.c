@@ -40,6 +40,18 @@ ranks_spread(const struct ranks *r, void *p, size_t n, int from)
 	return r->size > 1 ? r->spread(p, n, from) : 0;
 }
 
+char *
+ranks_file(const struct ranks *r, const char *file)
+{
+	char *p = malloc(strlen(file) + 16);
+
+	if (p && r->size > 1)
+		sprintf(p, "%s.%d", file, r->rank);
+	else if (p)
+		strcpy(p, file);
+	return p;
+}
+
 void
 ranks_close(struct ranks *r)
 {

@@ -21,6 +21,9 @@ int ranks_open(struct ranks *r, const char **err);
 int ranks_gather(const struct ranks *r, const double *mine, double *all, int n);
 /* n bytes of one rank to all.  0, or -1. */
 int ranks_spread(const struct ranks *r, void *p, size_t n, int from);
+/* The rank's own file beside those of others, "FILE.RANK"; of one rank FILE.  The caller's;
+ * NULL: no memory. */
+char *ranks_file(const struct ranks *r, const char *file);
 void ranks_close(struct ranks *r);
 
 #endif

@@ -205,12 +205,24 @@ always(void)
 	return 1;
 }
 
+#if defined __x86_64__
+static int
+has_avx512(void)
+{
+	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+	       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+	       __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+}
+#endif
 /* the first that this processor has is taken */
 static const struct isa {
 	const char *name;
 	int (*has)(void);
 	select_fn *rows;
 } isas[] = {
+#if defined __x86_64__
+	{"avx512", has_avx512, select_avx512},
+#endif
 	{"plain", always, select_plain},
 };
 

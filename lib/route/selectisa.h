@@ -9,7 +9,7 @@ typedef uint64_t select_fn(const struct select *s, const void *logits, uint64_t 
 			   float *w);
 
 #if defined __x86_64__
-select_fn select_avx512, select_avx2;
+select_fn select_avx512;
 #elif defined __aarch64__
 select_fn select_neon;
 #endif

@@ -76,14 +76,19 @@ gen_row(const struct gen *g, const uint16_t *perm, uint64_t layer, uint64_t batc
 	uint64_t seen[1024]; /* a bit an expert: 65536 at the most */
 
 	memset(seen, 0, (g->experts + 63) / 64 * sizeof *seen);
-	for (uint32_t n = 0; n < g->k;) {
-		uint64_t at = rng_below(g->seed, stream, index++, total);
-		uint16_t id = perm[gen_rank(g->cum, g->experts, at)];
+	for (uint32_t n = 0; n < g->k; n++) {
+		uint32_t tries = 0, rank = 0;
+		uint16_t id;
 
-		if (seen[id / 64] >> id % 64 & 1)
-			continue;
+		do {
+			uint64_t at = rng_below(g->seed, stream, index++, total);
+
+			id = perm[gen_rank(g->cum, g->experts, at)];
+		} while (seen[id / 64] >> id % 64 & 1 && ++tries < GEN_TRIES);
+		while (seen[id / 64] >> id % 64 & 1)
+			id = perm[rank++];
 		seen[id / 64] |= UINT64_C(1) << id % 64;
-		ids[n++] = id;
+		ids[n] = id;
 	}
 }
 

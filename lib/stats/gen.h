@@ -8,7 +8,10 @@
 
 #include <stdint.h>
 
-enum { GEN_ATTEMPT_BITS = 24 }; /* of a draw's index; the row is above them */
+enum {
+	GEN_ATTEMPT_BITS = 24, /* of a draw's index; the row is above them */
+	GEN_TRIES = 1024,      /* of a pick; then the most popular of those free */
+};
 
 struct gen {
 	uint64_t seed;

@@ -63,8 +63,10 @@ genframe_tok(struct genframe *o, struct genmodel *m, uint64_t batch, uint64_t ro
 
 void
 genframe_route(struct genframe *o, const struct gen *g, uint64_t batch, uint64_t layer,
-	       uint64_t row0, uint64_t n, enum genframe_weights weights, int has_origin)
+	       uint64_t row0, uint64_t n, enum genframe_weights weights, int has_origin,
+	       struct genlogit *logits)
 {
+	static const enum tr_type types[] = {TR_F32, TR_F16, TR_BF16};
 	uint32_t k = g->k;
 
 	tr_new(&o->f, "route");
@@ -80,7 +82,9 @@ genframe_route(struct genframe *o, const struct gen *g, uint64_t batch, uint64_t
 	} else {
 		tr_addcol(&o->f, "ids", TR_U16, k, o->ids);
 	}
-	for (uint64_t i = 0; weights != GENFRAME_NONE && i < n; i++)
+	for (uint64_t i = 0; logits && i < n; i++)
+		genlogit_row(logits, layer, batch, row0 + i, o->ids + i * k, i, o->w + i * k);
+	for (uint64_t i = 0; weights != GENFRAME_NONE && !logits && i < n; i++)
 		gen_weights(g, layer, batch, row0 + i, o->w + i * k);
 	if (weights == GENFRAME_F16)
 		half_fromn(o->half, o->w, n * k);
@@ -92,4 +96,7 @@ genframe_route(struct genframe *o, const struct gen *g, uint64_t batch, uint64_t
 		tr_addcol(&o->f, "w", weights == GENFRAME_F16 ? TR_F16 : TR_BF16, k, o->half);
 	if (has_origin)
 		tr_addcol(&o->f, "origin", TR_U16, 1, o->origin);
+	if (logits)
+		tr_addcol(&o->f, "logit", types[logits->type], g->experts,
+			  logits->type == GENLOGIT_F32 ? (void *)logits->x : logits->half);
 }

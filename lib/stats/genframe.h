@@ -2,6 +2,7 @@
 #ifndef GENFRAME_H
 #define GENFRAME_H
 
+#include "genlogit.h"
 #include "genmodel.h"
 #include "moetrace.h"
 
@@ -22,11 +23,13 @@ struct genframe {
 uint64_t genframe_requests(const struct genmodel *m);
 
 /* Each fills o->f with columns that are o's.  The route frame takes o->ids, and
- * o->origin if has_origin, as the caller filled them; experts <= 255 make u8. */
+ * o->origin if has_origin, as the caller filled them; experts <= 255 make u8.
+ * logits, of that layer, makes n <= logits->rows rows of them; NULL: none. */
 void genframe_seq(struct genframe *o, struct genmodel *m, uint64_t batch, uint64_t request);
 void genframe_tok(struct genframe *o, struct genmodel *m, uint64_t batch, uint64_t row0,
 		  uint64_t n);
 void genframe_route(struct genframe *o, const struct gen *g, uint64_t batch, uint64_t layer,
-		    uint64_t row0, uint64_t n, enum genframe_weights weights, int has_origin);
+		    uint64_t row0, uint64_t n, enum genframe_weights weights, int has_origin,
+		    struct genlogit *logits);
 
 #endif

@@ -76,7 +76,8 @@ enum genmodel_what {
 	GEN_COIN,
 	GEN_IMAGE,
 	GEN_BURST,
-	GEN_REDRAW
+	GEN_REDRAW,
+	GEN_LOGIT
 };
 static inline uint64_t
 genmodel_stream(enum genmodel_what what, uint64_t layer, uint64_t n)

@@ -4,7 +4,7 @@
 #include "genmodel.h"
 #include "rng.h"
 
-enum { TRIES = 32, TRIES_MAX = 1024 };
+enum { TRIES = 32 };
 
 /* Whether the row is in a run that shares its picks, and not its first. */
 static int
@@ -95,7 +95,7 @@ take_drawn(const struct genmodel *m, const struct genlayer *l, const struct genr
 
 	if (m->affine && m->groups)
 		start = genmodel_group(m, r->home, &size);
-	for (uint32_t tries = 1; tries <= TRIES_MAX; tries++) {
+	for (uint32_t tries = 1; tries <= GEN_TRIES; tries++) {
 		const uint16_t *list = l->rank;
 		uint32_t len = experts;
 		uint64_t table = 0, at;

@@ -160,16 +160,6 @@ run(struct plan *plan, struct setup_place *p, const struct tokens *tokens, struc
 		die("%s:", curve);
 }
 
-/* Each process has a file of its own. */
-static char *
-rank_file(const char *file)
-{
-	char *p = xmalloc(strlen(file) + 16);
-
-	sprintf(p, "%s.%d", file, ranks.rank);
-	return p;
-}
-
 static int
 same(const char *a, const char *b)
 {
@@ -209,10 +199,9 @@ check_kind(void)
 	restarts = MAX(n, (uint64_t)ranks.size);
 	if (temper)
 		temper = restarts;
-	if (ranks.size > 1 && checkpoint)
-		checkpoint = rank_file(checkpoint);
-	if (ranks.size > 1 && resume)
-		resume = rank_file(resume);
+	if ((checkpoint && !(checkpoint = ranks_file(&ranks, checkpoint))) ||
+	    (resume && !(resume = ranks_file(&ranks, resume))))
+		die("no memory");
 }
 
 int

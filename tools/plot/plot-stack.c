@@ -2,6 +2,7 @@
  * Tables in; a picture of lying bars out, a bar a row, whose parts are columns
  * that add up: what dispatch, compute and combine have in the cost of each run.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,8 +69,10 @@ collect(void)
 						 *c->group_name ? " " : "", k);
 				nbar++;
 			}
-			if (!(c->y[k] >= 0) || c->y[k] - c->y[k] != 0)
-				die("column %s: a part of a bar is below 0, or no number",
+			if (isnan(c->y[k]))
+				continue;
+			if (c->y[k] < 0 || isinf(c->y[k]))
+				die("column %s: a part of a bar is below 0, or infinite",
 				    in.col[c->column]);
 			bar[first + k].part[c->column] = c->y[k];
 			bar[first + k].sum += c->y[k];
@@ -128,7 +131,7 @@ put_bars(struct gp *g, int c)
 static void
 draw(struct gp *g)
 {
-	size_t letters = 0;
+	size_t letters = 0, names = 0;
 	double most = 0;
 
 	for (size_t i = 0; i < nbar; i++) {
@@ -136,7 +139,9 @@ draw(struct gp *g)
 		most = MAX(most, bar[i].sum);
 	}
 	pic.sheet.letters = letters;
-	pic.sheet.right = KEY;
+	for (int c = 0; c < in.ncol; c++)
+		names = MAX(names, strlen(in.col[c]));
+	pic.sheet.right = MAX(KEY, 46 + 7 * (int)names);
 	sheet_begin(g, &pic.sheet, 1, WIDE, (double)nbar * ROW + 8);
 	sheet_panel(g, &pic.sheet, 0, "", unit ? unit : "", "");
 	for (int c = 0; c < in.ncol; c++)

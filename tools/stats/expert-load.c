@@ -1,26 +1,38 @@
 /*
  * A trace in; picks per expert of each layer out, as count frames, or the share
- * of each copy where slots are split (placement.md 5.2).  count frames that come
- * in are added.
+ * of each copy where slots are split (placement.md 5.2), or how even they are
+ * (router-bench.md A6).  count frames that come in are added.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../../lib/stats/load.h"
+#include "../../lib/stats/metrics.h"
 #include "../../lib/stats/sum.h"
 #include "../../lib/stats/summary.h"
 #include "tool.h"
 
 static struct tr_list layers, seen;
-static int kept, by_batch, count_only, summary, json;
+static int kept, by_batch, count_only, summary, json, even, order = -1;
 static uint64_t slots, shared_id = TR_NONE, shared_copies = TR_NONE;
 static struct split split;
+static struct metrics_want want = {.capacity = NAN};
+static struct metrics *metrics; /* NULL: not wanted */
 
 static const struct opt opts[] = {
 	{'l', "layer", "LIST", OPT_LIST, &layers, "only these layers", 0, 0},
 	{0, "count", NULL, OPT_FLAG, &count_only, "picks per expert (what it does unasked)", 0, 0},
 	{0, "by-batch", NULL, OPT_FLAG, &by_batch, "a frame a batch, not one a layer", 0, 0},
 	{0, "summary", NULL, OPT_FLAG, &summary, "a summary for people instead, as text", 0, 0},
+	{0, "metrics", NULL, OPT_FLAG, &even, "how even the load is instead, a table a layer", 0,
+	 0},
+	{0, "ranks", "N", OPT_U64, &want.ranks, "metrics of N even parts of the experts, too", 1,
+	 TR_EXPERTS_MAX},
+	{0, "capacity-factor", "X", OPT_F64, &want.capacity,
+	 "what is dropped above X even shares, too", 0, 0},
+	{0, "drop-order", "token|weight", OPT_WORD, &order,
+	 "and its weight, where the last or lightest go", 0, 0},
 	{0, "split-slots", "N", OPT_U64, &slots, "the share of each copy, N of them extra", 1,
 	 TR_EXPERTS_MAX},
 	{0, "shared-id", "ID", OPT_U64, &shared_id, "the expert that is not split but cut evenly",
@@ -53,6 +65,9 @@ count(struct tool *t, struct sum *sum, struct tr_frame *f)
 	tr_addcol(&g, "n", TR_U64, 1, n);
 	if (sum_add(sum, &g) < 0)
 		die("%s", sum_errstr(sum));
+	if (metrics && metrics_add(metrics, tr_get(f, "layer", 0), tr_get(&g, "batch", TR_NONE),
+				   (uint32_t)experts, f, &ids, dropped) < 0)
+		tool_refuse(t, f, "%s", metrics_errstr(metrics));
 	free(n);
 }
 
@@ -153,6 +168,38 @@ put_split(struct tool *t, const struct sum *sum)
 }
 
 static void
+put_metrics(struct tool *t, const struct sum *sum)
+{
+	struct tr_frame f;
+
+	for (size_t i = 0; i < sum_count(sum); i++) {
+		if (metrics_table(metrics, sum_at(sum, i), &f) < 0)
+			die("layer %llu: %s",
+			    (unsigned long long)tr_get(sum_at(sum, i), "layer", 0),
+			    metrics_errstr(metrics));
+		tool_put(t, &f);
+	}
+	metrics_free(metrics);
+}
+
+static void
+check_metrics(void)
+{
+	if (!even && (want.ranks || !isnan(want.capacity)))
+		die("--%s: only with --metrics", want.ranks ? "ranks" : "capacity-factor");
+	if (isnan(want.capacity) && order >= 0)
+		die("--drop-order: only with --capacity-factor");
+	if (!isnan(want.capacity) && !(want.capacity > 0))
+		die("--capacity-factor %g: not above 0", want.capacity);
+	if (even && (summary || slots))
+		die("--metrics: not with --%s", summary ? "summary" : "split-slots");
+	want.weigh = order >= 0;
+	want.order = order == METRICS_WEIGHT ? METRICS_WEIGHT : METRICS_TOKEN;
+	if (even && !(metrics = metrics_new(&want)))
+		die("no memory");
+}
+
+static void
 check_split(void)
 {
 	if (!slots && (json || shared_id != TR_NONE))
@@ -180,6 +227,7 @@ main(int argc, char **argv)
 
 	tool_start(&t, argc, argv);
 	check_split();
+	check_metrics();
 	while (tool_next(&t, &f)) {
 		if (!tr_list_has(&layers, tr_get(&f, "layer", 0)))
 			continue;
@@ -202,7 +250,9 @@ main(int argc, char **argv)
 	sum_sort(sum);
 	if (slots)
 		put_split(&t, sum);
-	for (size_t i = 0; !slots && i < sum_count(sum); i++)
+	if (metrics)
+		put_metrics(&t, sum);
+	for (size_t i = 0; !slots && !metrics && i < sum_count(sum); i++)
 		tool_put(&t, sum_at(sum, i));
 	sum_free(sum);
 	return tool_end(&t);

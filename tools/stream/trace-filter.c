@@ -210,26 +210,15 @@ choose(struct tr_frame *f)
 static void
 drop_columns(struct tr_frame *f)
 {
-	char name[TR_NAME_MAX];
-	size_t n;
+	int r = rows_dropcols(f, drop);
 
-	for (const char *s = drop; *s; s += n + !!s[n]) {
-		struct tr_col c;
-
-		n = strcspn(s, ",");
-		if (n == 0 || n >= sizeof name)
-			die("--drop %s: no list of column names", drop);
-		memcpy(name, s, n);
-		name[n] = 0;
-		if (!strcmp(name, "row"))
-			die("--drop row: the other columns mean nothing without it");
-		if (tr_col(f, name, &c) == 0)
-			continue;
-		tool_check(&t, tr_decode(f));
-		if (f->ncols == 1)
-			tool_refuse(&t, f, "--drop leaves no column (0)");
-		tr_dropcol(f, name);
-	}
+	if (r == TR_EUSE)
+		die("--drop %s: no list of column names", drop);
+	if (r == TR_EVALUE)
+		die("--drop row: the other columns mean nothing without it");
+	if (r == TR_ECOLS)
+		tool_refuse(&t, f, "--drop leaves no column (0)");
+	tool_check(&t, r);
 }
 
 static int

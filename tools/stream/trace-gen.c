@@ -1,8 +1,8 @@
 /*
  * Nothing in; a trace of synthetic routing out.  Each (batch, layer) is one
- * run of frames of at most 8192 rows; a row's picks depend on seed, batch, row
- * and layer alone (lib/stats/gen, genmodel), so --batch 100-199 gives the same
- * bytes as cutting those batches out of the whole.
+ * run of frames of at most 8192 rows; a row's picks and logits depend on seed,
+ * batch, row and layer alone (lib/stats/gen, genmodel, genlogit), so --batch
+ * 100-199 gives the same bytes as cutting those batches out of the whole.
  */
 #include <math.h>
 #include <string.h>
@@ -20,7 +20,7 @@ static uint64_t layers = 1, batches = 1, experts = 64, topk = 2, mesh_rows = TR_
 static struct tr_list batch_list, map;
 static const char *name;
 static double zipf = NAN, decode_zipf = NAN, coact = 0.25;
-static int model, weights = -1, tokens;
+static int model, weights = -1, tokens, logits, logit_type = -1;
 static struct genmodel gm = {.rows = 1024,
 			     .prefill = GENMODEL_NEVER,
 			     .affinity = NAN,
@@ -65,6 +65,8 @@ static const struct opt opts[] = {
 	 65534},
 	{0, "map", "LIST", OPT_LIST, &map, "the layers' own numbers", 0, 0},
 	{0, "name", "NAME", OPT_STR, &name, "model= of the trace", 0, 0},
+	{0, "logits", NULL, OPT_FLAG, &logits, "all logits, too; the picks are their top-k", 0, 0},
+	{0, "logit-type", "f32|f16|bf16", OPT_WORD, &logit_type, "type of them (f32)", 0, 0},
 	{0, "tokens", NULL, OPT_FLAG, &tokens, "seq and tok frames too", 0, 0},
 	{0},
 };
@@ -72,6 +74,7 @@ static const struct opt opts[] = {
 static struct gen gen, decode;
 static struct refgen ref;
 static struct genframe out;
+static struct genlogit score = {.rows = GENFRAME_ROWS};
 
 static uint64_t
 layer_number(uint64_t i)
@@ -94,6 +97,10 @@ put_trace(struct tool *t)
 	tr_setu(&f, "topk", topk);
 	if (map.n && tr_list_text(&map, text, sizeof text) > 0)
 		tr_set(&f, "map", text);
+	if (logits) {
+		tr_set(&f, "score", "softmax");
+		tr_set(&f, "renorm", "1");
+	}
 	tr_set(&f, "order", model == REFERENCE ? "layer,batch" : "batch,layer");
 	tool_open(t, &f);
 }
@@ -131,15 +138,17 @@ draw(uint64_t batch, uint64_t l, uint64_t row, uint16_t *ids, uint16_t *origin)
 static void
 put_batch(struct tool *t, uint64_t batch, uint64_t l, uint64_t layer, int wanted)
 {
-	for (uint64_t r = 0; r < gm.rows; r += GENFRAME_ROWS) {
-		uint64_t n = MIN(gm.rows - r, (uint64_t)GENFRAME_ROWS);
+	if (logits)
+		genlogit_layer(&score, &gm.layer[l]);
+	for (uint64_t r = 0; r < gm.rows; r += score.rows) {
+		uint64_t n = MIN(gm.rows - r, score.rows);
 
 		for (uint64_t i = 0; i < n; i++)
 			draw(batch, l, r + i, out.ids + i * topk, &out.origin[i]);
 		if (!wanted)
 			continue;
 		genframe_route(&out, &gen, batch, layer, r, n, weights,
-			       model == REFERENCE || gm.origin_rows);
+			       model == REFERENCE || gm.origin_rows, logits ? &score : NULL);
 		tool_put(t, &out.f);
 	}
 }
@@ -169,7 +178,8 @@ ours(struct tool *t)
 	gm.decode = &decode;
 	if (gen_init(&gen, t->seed, (uint32_t)experts, (uint32_t)topk, zipf) < 0 ||
 	    gen_init(&decode, t->seed, (uint32_t)experts, (uint32_t)topk, decode_zipf) < 0 ||
-	    genmodel_init(&gm) < 0 || genmodel_layers(&gm, layers, &map) < 0)
+	    genmodel_init(&gm) < 0 || genmodel_layers(&gm, layers, &map) < 0 ||
+	    (logits && genlogit_init(&score, &gm, MAX(logit_type, 0)) < 0))
 		die("no memory");
 	put_trace(t);
 	for (uint64_t b = 0; b < batches; b++) {
@@ -180,6 +190,7 @@ ours(struct tool *t)
 		for (uint64_t l = 0; l < gm.nlayers; l++)
 			put_batch(t, b, l, gm.layer[l].number, gm.layer[l].wanted);
 	}
+	genlogit_free(&score);
 	genmodel_free(&gm);
 	gen_free(&decode);
 	gen_free(&gen);
@@ -217,6 +228,8 @@ check_options(void)
 		{"burst-rows", gm.burst_rows > 0, "burst", !isnan(gm.burst)},
 		{"chain", !isnan(gm.chain), "", 1},
 		{"origin-rows", gm.origin_rows > 0, "", 1},
+		{"logits", logits, "", 1},
+		{"logit-type", logit_type >= 0, "logits", logits},
 	};
 	const struct {
 		const char *name;

@@ -1,0 +1,52 @@
+/* Fuzz target: models of ONNX, read, checked and listed.  Without libFuzzer its main replays files. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "../../lib/format/onnx.h"
+
+int LLVMFuzzerTestOneInput(const unsigned char *p, size_t n);
+
+int
+LLVMFuzzerTestOneInput(const unsigned char *p, size_t n)
+{
+	struct onnx_in m = {0};
+	int fd = open("/dev/null", O_WRONLY);
+	struct sink *s = sink_fd(fd);
+
+	if (s && !onnx_read(&m, p, n)) {
+		(void)onnx_ranges(&m, 1 << 20);
+		(void)onnx_list(&m, s);
+	}
+	onnx_read_free(&m);
+	sink_drop(s);
+	close(fd);
+	return 0;
+}
+
+#ifndef LIBFUZZER
+int
+main(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		FILE *f = fopen(argv[i], "rb");
+		unsigned char *p = NULL;
+		size_t n = 0, got;
+
+		if (!f)
+			return 2;
+		do {
+			if (!(p = realloc(p, n + 65536)))
+				return 2;
+			n += got = fread(p + n, 1, 65536, f);
+		} while (got);
+		fclose(f);
+		if (!(p = realloc(p, n ? n : 1))) /* so that ASan sees the end */
+			return 2;
+		LLVMFuzzerTestOneInput(p, n);
+		free(p);
+	}
+	return 0;
+}
+#endif
