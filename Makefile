@@ -80,16 +80,17 @@ HAVE_CUDA := $(if $(filter 0,$(CUDA)),,$(if $(wildcard $(NVCC)),1))
 ifeq ($(CUDA)$(HAVE_CUDA),1)
 $(error CUDA=1, and there is no $(NVCC): set CUDA_HOME)
 endif
-EMULATED := $(shell grep -L '<cublas' $(filter-out kernels/gpu_cuda.cu,$(wildcard kernels/*.cu)))
+EMULATED := $(shell grep -L '<dlfcn' $(wildcard kernels/*.cu))
 CXXFLAGS = $(filter-out -std=c11 -Wstrict-prototypes -Wmissing-prototypes,$(CFLAGS)) -std=c++17 \
 	-fno-exceptions -fno-rtti -fno-threadsafe-statics -Wno-unknown-pragmas
 ifeq ($(HAVE_CUDA),1)
 CUDA_LIB = $(firstword $(wildcard $(CUDA_HOME)/lib64 $(CUDA_HOME)/targets/*-linux/lib) $(CUDA_HOME)/lib)
 LIBS += -L$(CUDA_LIB) -lcudart_static -lrt -ldl -lpthread
 KERNELS := $(wildcard kernels/*.cu)
+HAVE_NCCL := $(if $(wildcard $(CUDA_HOME)/include/nccl.h /usr/include/nccl.h),-DHAVE_NCCL)
 GPU_BUILT := cuda $(shell $(NVCC) --version | sed -n 's/.*release \([0-9.]*\).*/\1/p') \
-	$(filter sm_%,$(subst =, ,$(subst $(comma), ,$(NVCC_GENCODE))))
-NVCCFLAGS = -std=c++17 -O3 -lineinfo -fmad=false -t0 -ccbin $(NVCC_CCBIN) $(NVCC_GENCODE) -Xcompiler \
+	$(filter sm_%,$(subst =, ,$(subst $(comma), ,$(NVCC_GENCODE)))) $(if $(HAVE_NCCL),nccl)
+NVCCFLAGS = $(HAVE_NCCL) -std=c++17 -O3 -lineinfo -fmad=false -t0 -ccbin $(NVCC_CCBIN) $(NVCC_GENCODE) -Xcompiler \
 	-fPIC,-Wall,-Wextra,-Wno-unused-parameter,-fno-threadsafe-statics,-fno-exceptions,-fno-rtti
 else
 LIB += kernels/gpu_none.c
@@ -163,11 +164,11 @@ $(foreach t,$(UNIT),$(eval $(call program,$(t),t/$(basename $(notdir $(t))))))
 $(foreach t,$(FUZZ),$(eval $(call program,$(t),t/fuzz-$(basename $(notdir $(t))))))
 $(foreach t,$(BENCH),$(eval $(call program,$(t),bench/$(basename $(notdir $(t))))))
 
-# t/gpu/check.c with the kernels: those that a C++ compiler makes of them, for tests, or real
+# t/gpu/check.c and layers.c with the kernels: those that a C++ compiler makes of them, for tests, or real
 ifneq ($(and $(wildcard t/gpu/check.c),$(shell command -v $(CXX))),)
-TESTS += $(B)/t/kernels
+TESTS += $(B)/t/kernels $(B)/t/layers
 endif
-EMUOBJ = $(EMULATED:%.cu=$(B)/emu/%.o) $(B)/emu/t/gpu/emu.o
+EMUOBJ = $(EMULATED:%.cu=$(B)/emu/%.o) $(patsubst %.cc,$(B)/emu/%.o,$(wildcard t/gpu/*.cc))
 $(B)/emu/%.o: %.cu
 	@mkdir -p $(@D)
 	$(Q)$(CXX) -x c++ $(CPPFLAGS) $(CXXFLAGS) -c -o $@ $<
@@ -175,13 +176,16 @@ $(B)/emu/%.o: %.cc
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS) -c -o $@ $<
 $(B)/t/kernels: $(B)/t/gpu/check.o $(EMUOBJ)
+$(B)/t/layers: $(B)/t/gpu/layers.o $(EMUOBJ)
 $(B)/t/gpu-check: $(B)/t/gpu/check.o
-$(B)/t/kernels $(B)/t/gpu-check: $(B)/libmoetrace.a
+$(B)/t/gpu-layers: $(B)/t/gpu/layers.o
+$(B)/t/kernels $(B)/t/layers $(B)/t/gpu-check $(B)/t/gpu-layers: $(B)/libmoetrace.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(B)/libmoetrace.a $(LIBS)
 
-gpu-check: $(B)/t/gpu-check
+gpu-check: $(B)/t/gpu-check $(B)/t/gpu-layers
 	$(B)/t/gpu-check
+	$(B)/t/gpu-layers
 
 gpu-bench: all
 	B=$(abspath $(B)) t/bench/gpu >$(B)/gpu-bench.tsv
@@ -261,4 +265,4 @@ clean:
 
 FORCE:
 .PHONY: FORCE kernels ptxinfo gpu-check gpu-bench all check asan demo bench lint fuzz install uninstall dist deps tags clean
--include $(OBJ:.o=.d) $(EMUOBJ:.o=.d) $(KERNELS:%.cu=$(B)/strict/%.d) $(B)/t/gpu/check.d $(TOOLS:%.c=$(B)/%.d) $(UNIT:%.c=$(B)/%.d) $(FUZZ:%.c=$(B)/%.d)
+-include $(OBJ:.o=.d) $(EMUOBJ:.o=.d) $(KERNELS:%.cu=$(B)/strict/%.d) $(B)/t/gpu/check.d $(B)/t/gpu/layers.d $(TOOLS:%.c=$(B)/%.d) $(UNIT:%.c=$(B)/%.d) $(FUZZ:%.c=$(B)/%.d)

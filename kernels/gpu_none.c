@@ -1,4 +1,5 @@
-/* gpu.h and route.h where there was no toolkit. */
+/* gpu.h, nccl.h and route.h where there was no toolkit. */
+#include "nccl.h"
 #include "route.h"
 
 const char *
@@ -216,4 +217,46 @@ k_naive(int how, const struct index *x, enum tr_type type, const void *from, con
 	const float *w, uint64_t rows, uint64_t d, void *to, void *stream)
 {
 	return GPU_ABSENT;
+}
+
+const char *
+nccl_errstr(void)
+{
+	return gpu_errstr();
+}
+
+void
+nccl_timeout(double seconds)
+{
+}
+
+int
+nccl_open(int rank, int size, const char *idfile, int device, void **comm)
+{
+	*comm = NULL;
+	return GPU_ABSENT;
+}
+
+int
+nccl_alltoallv(void *comm, const void *send, const size_t *sendoff, const size_t *sendn, void *recv,
+	       const size_t *recvoff, const size_t *recvn, void *stream)
+{
+	return GPU_ABSENT;
+}
+
+int
+nccl_wait(void *comm, void *stream)
+{
+	return GPU_ABSENT;
+}
+
+int
+nccl_barrier(void *comm, void *stream)
+{
+	return GPU_ABSENT;
+}
+
+void
+nccl_close(void *comm)
+{
 }
