@@ -25,16 +25,6 @@ widened(enum tr_type type, const void *x, uint64_t i)
 }
 
 static float
-greatest(const float *x, uint32_t n)
-{
-	uint32_t key = 0;
-
-	for (uint32_t i = 0; i < n; i++)
-		key = MAX(key, keys_of(x[i]));
-	return keys_float(keys_f32_bits(key));
-}
-
-static float
 expsum(const float *x, uint32_t n, float max)
 {
 	float part[32] = {0};
@@ -124,31 +114,6 @@ pick(const struct select *s, const float *x, float max, float sum, uint16_t *ids
 		ids[j] = which[ids[j]];
 }
 
-static void
-weigh(const struct select *s, const float *x, float max, float sum, const uint16_t *ids, float *w)
-{
-	float all = 0;
-
-	for (uint32_t j = 0; j < s->k; j++)
-		w[j] = x[ids[j]];
-	if (s->score == RULES_AFTER) {
-		max = greatest(w, s->k);
-		sum = 0;
-		for (uint32_t j = 0; j < s->k; j++)
-			sum += keys_weight(w[j], max);
-	}
-	for (uint32_t j = 0; j < s->k; j++) {
-		if (s->score == RULES_SIGMOID)
-			w[j] = keys_sigmoid(w[j]);
-		else if (s->score != RULES_NONE)
-			w[j] = keys_weight(w[j], max) / sum;
-		all += w[j];
-	}
-	for (uint32_t j = 0; j < s->k; j++)
-		w[j] = keys_stored(s->renorm && s->score != RULES_AFTER && all != 0 ? w[j] / all
-										    : w[j]);
-}
-
 uint64_t
 select_plain(const struct select *s, const void *logits, uint64_t rows, uint16_t *ids, float *w)
 {
@@ -164,11 +129,13 @@ select_plain(const struct select *s, const void *logits, uint64_t rows, uint16_t
 		}
 		bad += nan;
 		if (s->score == RULES_BEFORE) {
-			max = greatest(x, s->experts);
+			max = select_greatest(x, s->experts);
 			sum = expsum(x, s->experts, max);
 		}
 		pick(s, x, max, sum, ids);
-		weigh(s, x, max, sum, ids, w);
+		for (uint32_t j = 0; j < s->k; j++)
+			w[j] = x[ids[j]];
+		select_weigh(s, max, sum, w);
 	}
 	return bad;
 }
@@ -207,6 +174,12 @@ always(void)
 
 #if defined __x86_64__
 static int
+has_avx2(void)
+{
+	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+static int
 has_avx512(void)
 {
 	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -222,6 +195,9 @@ static const struct isa {
 } isas[] = {
 #if defined __x86_64__
 	{"avx512", has_avx512, select_avx512},
+	{"avx2", has_avx2, select_avx2},
+#elif defined __aarch64__
+	{"neon", always, select_neon},
 #endif
 	{"plain", always, select_plain},
 };

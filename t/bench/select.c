@@ -15,7 +15,7 @@
 #include "rng.h"
 #include "size.h"
 
-static void
+static _Noreturn void
 fail(const char *why)
 {
 	fprintf(stderr, "select: %s\n", why);
