@@ -56,6 +56,12 @@ struct dev {
 	int (*sinkhorn)(const struct dev *d, const struct sinkhorn *s, const void *logits,
 			uint64_t rows, uint16_t *ids, float *w, struct sinkhorn_told *told,
 			void *work, void *stream);
+	/* f's weights are the device's; how as k_ffn has it, on the CPU 0 is FFN_GROUPED and 1
+	 * FFN_LOOP; GPU_ABSENT for a library that is not there */
+	size_t (*ffn_work)(const struct dev *d, const struct ffn *f, uint64_t packed);
+	int (*ffn)(const struct dev *d, const struct ffn *f, int how, const uint32_t *offsets,
+		   const uint32_t *host_offsets, uint64_t packed, const void *x, void *to,
+		   void *work, void *stream);
 
 	/* Timing: as gpu_plan, gpu_sample, gpu_plan_free (kernels/gpu.h).  On the CPU a sample
 	 * is as many calls as last 100 us, at least one. */

@@ -158,6 +158,22 @@ cpu_sinkhorn(const struct dev *d, const struct sinkhorn *s, const void *logits, 
 	return no_memory(sinkhorn_rows(s, logits, rows, ids, w, NULL, told, d->jobs));
 }
 
+static size_t
+ffn_work(const struct dev *d, const struct ffn *f, uint64_t packed)
+{
+	return 0;
+}
+
+static int
+cpu_ffn(const struct dev *d, const struct ffn *f, int how, const uint32_t *offsets,
+	const uint32_t *host_offsets, uint64_t packed, const void *x, void *to, void *work,
+	void *stream)
+{
+	if (how > FFN_LOOP)
+		return dev_error(GPU_ABSENT, "no grouped product on the processor");
+	return no_memory(ffn_rows(f, how ? FFN_LOOP : FFN_GROUPED, offsets, x, to, d->jobs));
+}
+
 struct plan {
 	struct gpu_run run;
 	uint64_t calls, at; /* of a sample; of the next call */
@@ -302,6 +318,8 @@ dev_cpu(struct dev *d, int jobs)
 		.naive = cpu_naive,
 		.combine = cpu_combine,
 		.sinkhorn = cpu_sinkhorn,
+		.ffn_work = ffn_work,
+		.ffn = cpu_ffn,
 		.plan = plan,
 		.sample = sample,
 		.unplan = free,

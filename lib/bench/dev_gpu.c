@@ -125,6 +125,20 @@ sinkhorn(const struct dev *d, const struct sinkhorn *s, const void *logits, uint
 	return told(k_sinkhorn(s, logits, rows, ids, w, to, work, stream));
 }
 
+static size_t
+ffn_work(const struct dev *d, const struct ffn *f, uint64_t packed)
+{
+	return k_ffn_work(f, packed);
+}
+
+static int
+gpu_ffn(const struct dev *d, const struct ffn *f, int how, const uint32_t *offsets,
+	const uint32_t *host_offsets, uint64_t packed, const void *x, void *to, void *work,
+	void *stream)
+{
+	return told(k_ffn(f, how, offsets, host_offsets, packed, x, to, work, stream));
+}
+
 static void *
 plan(const struct dev *d, const struct gpu_run *r)
 {
@@ -255,6 +269,8 @@ dev_gpu(struct dev *d, int device)
 		.naive = naive,
 		.combine = combine,
 		.sinkhorn = sinkhorn,
+		.ffn_work = ffn_work,
+		.ffn = gpu_ffn,
 		.plan = plan,
 		.sample = sample,
 		.unplan = unplan,

@@ -9,8 +9,8 @@
 #include "product.h"
 #include "widen.h"
 
-/* A block's two activations are 512 KiB, half of a usual second-level cache. */
-enum { ROWS = 256, HIDDEN = 256 };
+/* A block's two activations are 1 MiB, about a second-level cache. */
+enum { ROWS = 256, HIDDEN = 512 };
 
 enum { LANES = 4 }; /* what every processor has */
 typedef float vec __attribute__((vector_size(4 * LANES)));
@@ -255,30 +255,43 @@ ffn_rows(const struct ffn *f, enum ffn_how how, const uint32_t *offsets, const v
 	return how == FFN_LOOP ? loop(&b, jobs) : grouped(&b, jobs);
 }
 
-void
+/* y [rows][n] = x [rows][d] w^T, of rows of w from at; line has room for one. */
+static void
+plain(const struct ffn *f, const void *w, uint64_t at, const double *x, double *y, uint64_t rows,
+      uint64_t n, uint64_t d, float *line)
+{
+	for (uint64_t j = 0; j < n; j++) {
+		widen(f->type, (const char *)w + (at + j * d) * tr_size(f->type), d, line);
+		for (uint64_t r = 0; r < rows; r++) {
+			double s = 0;
+
+			for (uint64_t k = 0; k < d; k++)
+				s += x[r * d + k] * line[k];
+			y[r * n + j] = s;
+		}
+	}
+}
+
+int
 ffn_plain(const struct ffn *f, uint32_t expert, uint64_t rows, const float *x, double *to)
 {
-	uint64_t size = tr_size(f->type), at = expert * f->hidden * f->d;
-	float a, b;
+	uint64_t at = expert * f->hidden * f->d, n = rows * f->hidden;
+	double *from = malloc((rows * f->d + 1) * sizeof *from);
+	double *gate = malloc((2 * n + 1) * sizeof *gate), *up = gate + n;
+	float *line = malloc(MAX(f->d, f->hidden) * sizeof *line);
+	int r = from && gate && line ? 0 : TR_ENOMEM;
 
-	memset(to, 0, rows * f->d * sizeof *to);
-	for (uint64_t r = 0; r < rows; r++)
-		for (uint64_t h = 0; h < f->hidden; h++) {
-			double gate = 0, up = 0;
-
-			for (uint64_t k = 0; k < f->d; k++) {
-				uint64_t i = (at + h * f->d + k) * size;
-
-				widen(f->type, (const char *)f->w1 + i, 1, &a);
-				widen(f->type, (const char *)f->w3 + i, 1, &b);
-				gate += (double)x[r * f->d + k] * a;
-				up += (double)x[r * f->d + k] * b;
-			}
-			gate = gate / (1 + exp(-gate)) * up;
-			for (uint64_t k = 0; k < f->d; k++) {
-				widen(f->type,
-				      (const char *)f->w2 + (at + k * f->hidden + h) * size, 1, &a);
-				to[r * f->d + k] += gate * a;
-			}
-		}
+	if (r == 0) {
+		for (uint64_t i = 0; i < rows * f->d; i++)
+			from[i] = x[i];
+		plain(f, f->w1, at, from, gate, rows, f->hidden, f->d, line);
+		plain(f, f->w3, at, from, up, rows, f->hidden, f->d, line);
+		for (uint64_t i = 0; i < n; i++)
+			gate[i] *= up[i] / (1 + exp(-gate[i]));
+		plain(f, f->w2, at, gate, to, rows, f->d, f->hidden, line);
+	}
+	free(from);
+	free(gate);
+	free(line);
+	return r;
 }

@@ -31,8 +31,9 @@ enum ffn_how {
  */
 int ffn_rows(const struct ffn *f, enum ffn_how how, const uint32_t *offsets, const void *x,
 	     void *to, int jobs);
-/* By plain loops in f64 for rows of one expert, x [rows][d], to [rows][d]: for tests. */
-void ffn_plain(const struct ffn *f, uint32_t expert, uint64_t rows, const float *x, double *to);
+/* By plain loops in f64 for rows of one expert, x [rows][d], to [rows][d]: for tests and
+ * checks.  0 or TR_ENOMEM. */
+int ffn_plain(const struct ffn *f, uint32_t expert, uint64_t rows, const float *x, double *to);
 
 /* gate[i] = silu(gate[i]) * up[i], less than 4e-7 off in proportion. */
 void ffn_silu(float *gate, const float *up, uint64_t n);

@@ -226,6 +226,24 @@ elif job == "json-dump":  # FILE [--indent]: a log of the routes of a trace
         {"layer": 0, "router_logits_shape": list(t["logit"].shape), "router_logits_sample": t["logit"].tolist(),
          "selected_experts": t["ids"].tolist(), "expert_weights": t["w"].tolist()}]} for i, (_, t) in enumerate(frames(args[0]))]
     json.dump({"config": "", "samples": samples}, open("/dev/null", "w"), indent=2 if args[1:] else None)
+elif job == "ffn":  # TOKENS D EXPERTS HIDDEN K: microseconds of SwiGLU, an expert after the other
+    import time
+    tokens, d, experts, hidden, k = map(int, args)
+    r = np.random.default_rng(1)
+    w1, w3, w2 = (r.standard_normal((experts, *s), np.float32) / np.float32(s[1] ** 0.5) for s in ((hidden, d), (hidden, d), (d, hidden)))
+    x = r.standard_normal((tokens * k, d), np.float32)
+    at = np.concatenate([[0], np.cumsum(np.bincount(r.integers(0, experts, tokens * k), minlength=experts))])
+    out = np.empty_like(x)
+    for turn in range(2):  # the first is to get warm
+        start = time.perf_counter()
+        for e in range(experts):
+            rows = x[at[e]:at[e + 1]]
+            gate = rows @ w1[e].T
+            gate *= 1 / (1 + np.exp(-gate))
+            gate *= rows @ w3[e].T
+            np.matmul(gate, w2[e].T, out=out[at[e]:at[e + 1]])
+        us = 1e6 * (time.perf_counter() - start)
+    print(us)
 elif job == "pictures":  # so many experts of the first layer of a trace, a histogram with its curve each
     import matplotlib
     matplotlib.use("svg")

@@ -83,7 +83,8 @@ worst(const struct layer *l, const void *to)
 	for (uint32_t e = 0; e < l->f.experts; e++) {
 		uint64_t at = l->offsets[e];
 
-		ffn_plain(&l->f, e, l->offsets[e + 1] - at, x + at * d, want + at * d);
+		if (ffn_plain(&l->f, e, l->offsets[e + 1] - at, x + at * d, want + at * d) < 0)
+			most = INFINITY;
 	}
 	for (uint64_t r = 0; r < l->rows; r++) {
 		double off = 0, scale = 0;
