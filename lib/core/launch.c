@@ -11,11 +11,11 @@
 
 /* Open MPI; MPICH and its kin; Slurm. */
 static const struct {
-	const char *rank, *size;
+	const char *rank, *size, *local;
 } launchers[] = {
-	{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
-	{"PMI_RANK", "PMI_SIZE"},
-	{"SLURM_PROCID", "SLURM_STEP_NUM_TASKS"},
+	{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"},
+	{"PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"},
+	{"SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"},
 };
 
 int
@@ -33,6 +33,19 @@ launch_ranks(int *rank, int *size)
 	}
 	*rank = 0;
 	*size = 1;
+	return 0;
+}
+
+int
+launch_local(void)
+{
+	for (size_t i = 0; i < LEN(launchers); i++) {
+		const char *s = getenv(launchers[i].local);
+		uint64_t n;
+
+		if (s && !num_u64(s, 0, INT_MAX, &n))
+			return (int)n;
+	}
 	return 0;
 }
 

@@ -12,7 +12,7 @@ const char *const eplayer_phases[] = {"logit", "select", "index",  "select+index
 static const enum router_stage stage[] = {ROUTER_LOGIT, ROUTER_SELECT, ROUTER_INDEX,
 					  ROUTER_SELECT_INDEX, ROUTER_GATHER};
 
-enum { WEIGHTS = 1 << 20 }; /* numbers drawn, of which all experts' weights are made */
+enum { WEIGHTS = 1 << 20 }; /* numbers drawn at most, of which all experts' weights are made */
 
 int
 eplayer_told(struct eplayer *l, int r)
@@ -23,9 +23,7 @@ eplayer_told(struct eplayer *l, int r)
 int
 eplayer_settle(struct eplayer *l)
 {
-	if (strcmp(l->dev->backend, "cuda") || gpu_sync() == 0)
-		return 0;
-	return ep_fail(l->ep, "%s", gpu_errstr());
+	return l->ep->settle ? l->ep->settle(l->ep) : 0;
 }
 
 static size_t
@@ -66,7 +64,8 @@ drop_rows(struct eplayer *l)
 			     o->by_expert.perm,
 			     o->by_expert.place,
 			     o->expert,
-			     o->work};
+			     o->work,
+			     o->ffn_work};
 
 	for (size_t i = 0; i < LEN(all); i++)
 		drop(l, all[i]);
@@ -75,7 +74,7 @@ drop_rows(struct eplayer *l)
 	o->id = o->by_expert.counts = o->by_expert.offsets = o->by_expert.perm =
 		o->by_expert.place = NULL;
 	o->expert = o->host_expert = NULL;
-	o->work = NULL;
+	o->work = o->ffn_work = NULL;
 	o->cap = 0;
 }
 
@@ -102,6 +101,10 @@ room(struct eplayer *l, uint64_t rows)
 	    get_memory(l, &o->work, l->dev->work(l->dev, &l->router.s, &o->by_expert, NULL, rows)) <
 		    0)
 		return EP_EFAIL;
+	if (l->hidden &&
+	    get_memory(l, &o->ffn_work,
+		       l->dev->ffn_work(l->dev, &o->ffn, MAX(rows, l->rows * l->k))) < 0)
+		return EP_EFAIL;
 	if (!(o->host_expert = malloc(rows * 2)))
 		return ep_fail(l->ep, "no memory");
 	o->cap = rows;
@@ -114,11 +117,12 @@ weights(struct eplayer *l, int m, uint64_t n, uint64_t from)
 {
 	struct eplayer_own *o = l->own;
 	size_t b = tr_size(l->type), size;
+	uint64_t drawn = MIN(n * l->experts, (uint64_t)WEIGHTS);
 	char *pool, *host;
 
 	if (size_mul(n * b, o->local, &size) < 0 || get_memory(l, &o->w[m], size) < 0)
 		return ep_fail(l->ep, "no memory");
-	pool = inputs_normal(l->expert_seed, (uint64_t)(0x0f20 + m), WEIGHTS,
+	pool = inputs_normal(l->expert_seed, (uint64_t)(0x0f20 + m), drawn,
 			     1 / __builtin_sqrt((double)from), l->type);
 	host = malloc(n * b + 1);
 	if (!pool || !host) {
@@ -127,10 +131,10 @@ weights(struct eplayer *l, int m, uint64_t n, uint64_t from)
 		return ep_fail(l->ep, "no memory");
 	}
 	for (uint32_t e = 0; e < o->local; e++) {
-		uint64_t at = ((uint64_t)l->ep->rank * o->local + e) * 7919 % WEIGHTS, k;
+		uint64_t at = ((uint64_t)l->ep->rank * o->local + e) * 7919 % drawn, k;
 
 		for (uint64_t i = 0; i < n; i += k, at = 0) {
-			k = MIN(n - i, WEIGHTS - at);
+			k = MIN(n - i, drawn - at);
 			memcpy(host + i * b, pool + at * b, k * b);
 		}
 		if (eplayer_told(l, l->dev->put((char *)o->w[m] + e * n * b, host, n * b)) < 0)
@@ -190,9 +194,12 @@ eplayer_open(struct eplayer *l)
 	o->offsets = calloc(l->experts + 1, 4);
 	o->came = calloc(l->experts, 4);
 	o->chunk = calloc((size_t)l->chunks, sizeof *o->chunk);
-	if (!o->offsets || !o->came || !o->chunk)
+	o->stay = calloc(o->local + 1, 4);
+	o->chunk_offsets = calloc((size_t)l->chunks, (o->local + 1) * 4);
+	if (!o->offsets || !o->came || !o->chunk || !o->stay || !o->chunk_offsets)
 		return ep_fail(l->ep, "no memory");
 	if (open_router(l) < 0 || get_memory(l, &o->came_dev, l->experts * 4) < 0 ||
+	    get_memory(l, &o->stay_dev, (o->local + 1) * 4) < 0 ||
 	    get_memory(l, &o->back, routes * row_bytes(l)) < 0 ||
 	    get_memory(l, &o->y, l->rows * row_bytes(l)) < 0)
 		return EP_EFAIL;
@@ -209,6 +216,7 @@ eplayer_close(struct eplayer *l)
 	router_close(&l->router);
 	drop_rows(l);
 	drop(l, o->came_dev);
+	drop(l, o->stay_dev);
 	drop(l, o->back);
 	drop(l, o->y);
 	for (size_t i = 0; i < LEN(o->w); i++)
@@ -217,6 +225,8 @@ eplayer_close(struct eplayer *l)
 	free(o->router);
 	free(o->offsets);
 	free(o->came);
+	free(o->stay);
+	free(o->chunk_offsets);
 	free(o->chunk);
 	free(o);
 	l->own = NULL;
@@ -232,7 +242,7 @@ route_phase(struct eplayer *l, enum router_strategy a, enum eplayer_phase p, dou
 
 	if (!router_has(&l->router, a, stage[p]))
 		return 0;
-	if (eplayer_told(l, router_call(&l->router, a, stage[p], 0, NULL)) < 0 ||
+	if (eplayer_told(l, router_call(&l->router, a, stage[p], 0, l->ep->stream)) < 0 ||
 	    eplayer_settle(l) < 0)
 		return EP_EFAIL;
 	*us = clock_us() - from;
@@ -276,6 +286,41 @@ part_at(uint64_t m, int i, int n)
 	return m * (uint64_t)i / (uint64_t)n;
 }
 
+/* Local expert of each row of a chunk, in its order. */
+static void
+list_experts(const struct eplayer *l, const struct chunk *c, uint16_t *to)
+{
+	const struct eplayer_own *o = l->own;
+	int i = (int)(c - o->chunk);
+
+	for (int p = 0; p < l->ep->size; p++) {
+		const uint32_t *came = o->came + (uint32_t)p * o->local;
+		uint64_t n = came_from(o, p), from = part_at(n, i, o->nchunk),
+			 end = part_at(n, i + 1, o->nchunk), at = 0;
+
+		if (p == l->ep->rank)
+			continue;
+		for (uint32_t e = 0; e < o->local; at += came[e++])
+			for (uint64_t k = MAX(at, from); k < MIN(at + came[e], end); k++)
+				*to++ = (uint16_t)e;
+	}
+}
+
+/* The experts of a chunk's rows, and how many rows each has. */
+static void
+sort_out(struct eplayer *l, struct chunk *c)
+{
+	struct eplayer_own *o = l->own;
+	uint16_t *expert = o->host_expert + c->first;
+
+	list_experts(l, c, expert);
+	memset(c->offsets, 0, (o->local + 1) * sizeof *c->offsets);
+	for (uint64_t i = 0; i < c->rows; i++)
+		c->offsets[expert[i] + 1]++;
+	for (uint32_t e = 0; e < o->local; e++)
+		c->offsets[e + 1] += c->offsets[e];
+}
+
 /* Which bytes go where, in so many chunks; what stays here is not moved. */
 static int
 plan(struct eplayer *l, enum router_strategy a, int chunks)
@@ -316,6 +361,8 @@ plan(struct eplayer *l, enum router_strategy a, int chunks)
 			at += n;
 		}
 		c->rows = at - c->first;
+		c->offsets = o->chunk_offsets + (uint32_t)i * (o->local + 1);
+		sort_out(l, c);
 		c->go = (struct ep_xfer){
 			2,
 			{{l->router.packed, c->row_soff, c->row_sn, o->in, c->row_roff, c->row_rn},
@@ -323,42 +370,27 @@ plan(struct eplayer *l, enum router_strategy a, int chunks)
 		c->back = (struct ep_xfer){
 			1, {{o->out, c->row_roff, c->row_rn, o->back, c->row_soff, c->row_sn}}};
 	}
-	return 0;
+	for (uint32_t e = 0, me = (uint32_t)l->ep->rank * o->local; e <= o->local; e++)
+		o->stay[e] = o->offsets[me + e] - o->offsets[me];
+	if (eplayer_told(l, l->dev->put(o->stay_dev, o->stay, (o->local + 1) * 4)) < 0)
+		return EP_EFAIL;
+	return eplayer_told(l, l->dev->put(o->expert, o->host_expert, o->received * 2));
 }
 
-void
-eplayer_experts(const struct eplayer *l, const struct chunk *c, uint16_t *to)
-{
-	const struct eplayer_own *o = l->own;
-	int i = (int)(c - o->chunk);
-
-	for (int p = 0; p < l->ep->size; p++) {
-		const uint32_t *came = o->came + (uint32_t)p * o->local;
-		uint64_t n = came_from(o, p), from = part_at(n, i, o->nchunk),
-			 end = part_at(n, i + 1, o->nchunk), at = 0;
-
-		if (p == l->ep->rank)
-			continue;
-		for (uint32_t e = 0; e < o->local; at += came[e++])
-			for (uint64_t k = MAX(at, from); k < MIN(at + came[e], end); k++)
-				*to++ = (uint16_t)e;
-	}
-}
-
-/* The local experts on rows in their order; offsets [local + 1] of the host. */
+/* The local experts on rows in their order; offsets [local + 1] of the host and the device. */
 static int
-experts(struct eplayer *l, const uint32_t *offsets, const void *x, void *to)
+experts(struct eplayer *l, const uint32_t *host, const uint32_t *offsets, const void *x, void *to)
 {
 	struct eplayer_own *o = l->own;
-	size_t n = offsets[o->local] * row_bytes(l);
+	const struct dev *d = l->dev;
+	uint32_t n = host[o->local];
 
 	if (!n)
 		return 0;
 	if (!l->hidden || o->identity)
-		return eplayer_told(l, l->dev->copy(l->dev, to, x, n, NULL));
-	if (ffn_rows(&o->ffn, FFN_GROUPED, offsets, x, to, l->dev->jobs) < 0)
-		return ep_fail(l->ep, "no memory");
-	return 0;
+		return eplayer_told(l, d->copy(d, to, x, n * row_bytes(l), l->ep->stream));
+	return eplayer_told(
+		l, d->ffn(d, &o->ffn, 0, offsets, host, n, x, to, o->ffn_work, l->ep->stream));
 }
 
 /* Rows of this rank for experts of this rank stay where they are packed. */
@@ -366,13 +398,9 @@ static int
 local(struct eplayer *l)
 {
 	struct eplayer_own *o = l->own;
-	const uint32_t *first = o->offsets + (uint32_t)l->ep->rank * o->local;
-	size_t at = *first * row_bytes(l);
-	uint32_t offsets[SELECT_EXPERTS_MAX + 1];
+	size_t at = o->offsets[(uint32_t)l->ep->rank * o->local] * row_bytes(l);
 
-	for (uint32_t e = 0; e <= o->local; e++)
-		offsets[e] = first[e] - *first;
-	return experts(l, offsets, l->router.packed + at, o->back + at);
+	return experts(l, o->stay, o->stay_dev, l->router.packed + at, o->back + at);
 }
 
 /* Rows of others, of one chunk: by expert, and back in their order. */
@@ -381,24 +409,19 @@ remote(struct eplayer *l, const struct chunk *c)
 {
 	struct eplayer_own *o = l->own;
 	const struct dev *d = l->dev;
+	void *stream = l->ep->stream;
 	size_t at = c->first * row_bytes(l);
-	uint32_t offsets[SELECT_EXPERTS_MAX + 1] = {0};
 
 	if (!c->rows)
 		return 0;
-	eplayer_experts(l, c, o->host_expert);
-	for (uint64_t i = 0; i < c->rows; i++)
-		offsets[o->host_expert[i] + 1]++;
-	for (uint32_t e = 0; e < o->local; e++)
-		offsets[e + 1] += offsets[e];
-	if (eplayer_told(l, d->put(o->expert, o->host_expert, c->rows * 2)) < 0 ||
-	    eplayer_told(l, d->index(d, &o->by_expert, o->expert, c->rows, o->work, NULL)) < 0 ||
+	if (eplayer_told(l, d->index(d, &o->by_expert, o->expert + c->first, c->rows, o->work,
+				     stream)) < 0 ||
 	    eplayer_told(l, d->gather(d, &o->by_expert, l->type, o->in + at, c->rows, l->d, NULL,
-				      o->grouped, NULL)) < 0 ||
-	    experts(l, offsets, o->grouped, o->done) < 0)
+				      o->grouped, stream)) < 0 ||
+	    experts(l, c->offsets, o->by_expert.offsets, o->grouped, o->done) < 0)
 		return EP_EFAIL;
 	return eplayer_told(l, d->combine(d, &o->by_expert, l->type, o->done, l->d, NULL, c->rows,
-					  o->out + at, NULL));
+					  o->out + at, stream));
 }
 
 static int
@@ -407,7 +430,7 @@ combine(struct eplayer *l, enum router_strategy a)
 	struct router_set t = router_set(&l->router, a, 0);
 
 	return eplayer_told(l, l->dev->combine(l->dev, &t.x, l->type, l->own->back, l->d, t.w,
-					       l->rows, l->own->y, NULL));
+					       l->rows, l->own->y, l->ep->stream));
 }
 
 /* ---- the layer ---- */
@@ -446,7 +469,7 @@ eplayer_apart(struct eplayer *l, enum router_strategy a, double us[EPLAYER_PHASE
 	if (together(ep) < 0)
 		return EP_EFAIL;
 	at = clock_us();
-	if (phase_end(l, meta(l, a), at, &us[EPLAYER_META]) < 0 || plan(l, a, 1) < 0 ||
+	if (phase_end(l, meta(l, a) < 0 ? EP_EFAIL : plan(l, a, 1), at, &us[EPLAYER_META]) < 0 ||
 	    together(ep) < 0)
 		return EP_EFAIL;
 	at = clock_us();

@@ -14,7 +14,6 @@ struct seen {
 	float *w;                       /* [rows][k] */
 	unsigned char *packed, *in, *y; /* [offsets[experts]][d], [received][d], [rows][d] */
 	uint32_t *perm, *id;            /* [offsets[experts]], [received] */
-	uint16_t *expert;               /* [received]: local expert of a row that came */
 };
 
 static float
@@ -60,7 +59,6 @@ seen_free(struct seen *s)
 	free(s->y);
 	free(s->perm);
 	free(s->id);
-	free(s->expert);
 }
 
 static int
@@ -69,7 +67,6 @@ look(struct eplayer *l, enum router_strategy a, struct seen *s)
 	const struct eplayer_own *o = l->own;
 	struct router_set t = router_set(&l->router, a, 0);
 	size_t routes = l->rows * l->k, b = l->d * tr_size(l->type);
-	uint16_t *expert;
 
 	*s = (struct seen){.ids = get(l, t.ids, routes * 2),
 			   .w = get(l, t.w, routes * 4),
@@ -77,13 +74,9 @@ look(struct eplayer *l, enum router_strategy a, struct seen *s)
 			   .in = get(l, o->in, o->received * b),
 			   .y = get(l, o->y, l->rows * b),
 			   .perm = get(l, t.x.perm, o->offsets[l->experts] * 4),
-			   .id = get(l, o->id, o->received * 4),
-			   .expert = malloc(o->received * 2 + 1)};
-	if (!s->ids || !s->w || !s->packed || !s->in || !s->y || !s->perm || !s->id || !s->expert)
+			   .id = get(l, o->id, o->received * 4)};
+	if (!s->ids || !s->w || !s->packed || !s->in || !s->y || !s->perm || !s->id)
 		return ep_fail(l->ep, "no memory");
-	expert = s->expert;
-	for (int i = 0; i < o->nchunk; expert += o->chunk[i++].rows)
-		eplayer_experts(l, &o->chunk[i], expert);
 	return 0;
 }
 
@@ -139,7 +132,8 @@ came(struct eplayer *l, const struct seen *s, uint64_t *sum, double *n)
 				 end = at + o->chunk[c].id_rn[p] / 4;
 
 			for (; at < end; at++) {
-				sum[p] += mark(s->in + at * b, b, s->id[at], first + s->expert[at]);
+				sum[p] += mark(s->in + at * b, b, s->id[at],
+					       first + l->own->host_expert[at]);
 				n[p]++;
 			}
 		}
@@ -244,6 +238,8 @@ check_identity(struct eplayer *l, enum router_strategy a, int overlapped)
 		r = look(l, a, &s);
 	if (r == 0)
 		r = check_there(l, &s);
+	if (r == 0) /* whoever got something wrong tells it before whoever gets it back */
+		r = ep_barrier(l->ep);
 	if (r == 0)
 		r = check_back(l, &s);
 	seen_free(&s);
@@ -307,7 +303,7 @@ check_experts(struct eplayer *l, const struct seen *s)
 			r = EP_EFAIL;
 		if (r == 0 && at < o->offsets[first + e + 1])
 			r = check_row(l, &f, first + e, s->packed + at * b, back + at * b);
-		while (i < o->received && s->expert[i] != e)
+		while (i < o->received && l->own->host_expert[i] != e)
 			i++;
 		if (r == 0 && i < o->received)
 			r = check_row(l, &f, first + e, s->in + i * b, out + i * b);

@@ -12,6 +12,7 @@ struct chunk {
 	size_t id_soff[EP_RANKS_MAX], id_sn[EP_RANKS_MAX], id_roff[EP_RANKS_MAX],
 		id_rn[EP_RANKS_MAX];
 	uint64_t first, rows; /* of what is received */
+	uint32_t *offsets;    /* host [local + 1]: its rows by expert */
 };
 
 struct eplayer_own {
@@ -28,7 +29,9 @@ struct eplayer_own {
 	uint32_t *came_dev; /* the same on the device */
 	struct chunk *chunk;
 	int nchunk;
-	uint64_t received; /* rows, of other ranks */
+	uint32_t *stay, *stay_dev; /* host, device [local + 1]: of own rows that stay */
+	uint32_t *chunk_offsets;   /* host: all chunks' */
+	uint64_t received;         /* rows, of other ranks */
 
 	/* device; rows as they arrive, chunk by chunk and rank by rank in it */
 	uint64_t cap;
@@ -37,15 +40,13 @@ struct eplayer_own {
 	unsigned char *grouped, *done; /* [cap][d]: a chunk's by expert */
 	struct index by_expert;        /* of a chunk's rows */
 	uint16_t *expert;              /* [cap]: local expert of a row */
-	void *work;
+	void *work, *ffn_work;
 	uint16_t *host_expert; /* host [cap] */
 
 	unsigned char *back; /* [rows * k][d]: packed rows with what the experts made of them */
 	unsigned char *y;    /* [rows][d] */
 };
 
-/* Local expert of each row of a chunk, in its order, to host memory [c->rows]. */
-void eplayer_experts(const struct eplayer *l, const struct chunk *c, uint16_t *to);
 int eplayer_settle(struct eplayer *l); /* until the device has done all */
 /* A call of the device: its error becomes ep_fail's. */
 int eplayer_told(struct eplayer *l, int r);

@@ -115,6 +115,8 @@ serve(void *arg)
 {
 	struct ep_queue *q = arg;
 
+	if (q->ep->enter && q->ep->enter(q->ep) < 0)
+		q->bad = 1;
 	pthread_mutex_lock(&q->lock);
 	for (;;) {
 		while (q->done == q->started && !q->end)

@@ -47,8 +47,12 @@ struct ep_xfer {
 struct ep {
 	int rank, size;
 	double timeout;
-	int device_memory; /* 1: exchanges move device memory */
-	void *state;       /* the transport's */
+	void *state; /* the transport's */
+	/* Where exchanges move device memory, else NULL: what a thread enqueues its own work
+	 * on, waiting for it, and what a new thread calls first. */
+	void *stream;
+	int (*settle)(struct ep *ep);
+	int (*enter)(struct ep *ep);
 	int (*exchange)(struct ep *ep, const struct ep_xfer *x);
 	/* n doubles of all ranks: all [size][n].  NULL: by exchange. */
 	int (*gather)(struct ep *ep, const double *mine, double *all, int n);
