@@ -15,8 +15,9 @@
 #include "size.h"
 #include "tool.h"
 
-static uint64_t ranks, rank = TR_NONE, device, tokens = 4096, d_model = 4096, experts = 64,
-		       topk = 2, hidden, iterations = 10, hot, chunks = 4, samples = 20, warmup = 2;
+static uint64_t ranks, rank = TR_NONE, device = TR_NONE, tokens = 4096, d_model = 4096,
+		       experts = 64, topk = 2, hidden, iterations = 10, hot, chunks = 4,
+		       samples = 20, warmup = 2;
 static double temperature = 1, timeout = 10, bias, zipf;
 static int transport = -1, cpu, dtype = BENCH_F16, strategy = -1, all, same_tokens, expert,
 	   no_combine, unscaled, table;
@@ -35,7 +36,7 @@ static const struct opt opts[] = {
 	{0, "id", "FILE", OPT_STR, &id, "nccl: where the ranks find each other", 0, 0},
 	{0, "timeout", "S", OPT_F64, &timeout, "seconds to wait for a rank (10)", 0, 0},
 	{0, "cpu", NULL, OPT_FLAG, &cpu, "on the processor", 0, 0},
-	{0, "device", "N", OPT_U64, &device, "nccl: on that GPU (0)", 0, 1023},
+	{0, "device", "N", OPT_U64, &device, "nccl: on that GPU (the rank of those here)", 0, 1023},
 	{0, "tokens", "N", OPT_U64, &tokens, "of a rank (4096)", 1, 1 << 24},
 	{0, "d-model", "N", OPT_U64, &d_model, "width of rows (4096)", 1, 1 << 20},
 	{0, "experts", "N", OPT_U64, &experts, "of all ranks together (64)", 1, SELECT_EXPERTS_MAX},
@@ -105,6 +106,15 @@ want(struct epbench *b)
 	}
 }
 
+/* A GPU for each rank of this host, where the launcher shows them all to each. */
+static int
+a_device(int mine)
+{
+	int n = transport == EP_NCCL ? gpu_count() : 0, here = launch_local();
+
+	return n > 1 ? (here ? here : mine) % n : 0;
+}
+
 static void
 who(struct ep_how *how, int launched, int size)
 {
@@ -113,7 +123,7 @@ who(struct ep_how *how, int launched, int size)
 	if ((transport == EP_NCCL) == cpu)
 		die("--transport %s %s", transports[transport],
 		    cpu ? "moves a GPU's memory: not with --cpu" : "moves host memory: give --cpu");
-	if (transport != EP_NCCL && (id || rank != TR_NONE || device))
+	if (transport != EP_NCCL && (id || rank != TR_NONE || device != TR_NONE))
 		die("--id, --rank and --device are for --transport nccl");
 	if (transport == EP_MPI && ranks && ranks != (uint64_t)size)
 		die("--ranks %llu, but %d were started", (unsigned long long)ranks, size);
@@ -125,7 +135,7 @@ who(struct ep_how *how, int launched, int size)
 	how->timeout = timeout;
 	how->size = ranks ? (int)ranks : many ? size : 2;
 	how->rank = rank == TR_NONE ? launched : (int)rank;
-	how->device = (int)device;
+	how->device = device != TR_NONE ? (int)device : a_device(how->rank);
 	how->id = id;
 	if (how->rank >= how->size)
 		die("--rank %d of %d", how->rank, how->size);
@@ -225,7 +235,7 @@ main(int argc, char **argv)
 	b.virtual_ranks = transport == EP_LOOP;
 	b.same_tokens = same_tokens;
 	b.gpu = !cpu;
-	b.device = (int)device;
+	b.device = how.device;
 	b.jobs = t.jobs;
 	b.samples = (int)samples;
 	b.warmup = (int)warmup;
