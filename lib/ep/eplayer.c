@@ -119,6 +119,7 @@ weights(struct eplayer *l, int m, uint64_t n, uint64_t from)
 	size_t b = tr_size(l->type), size;
 	uint64_t drawn = MIN(n * l->experts, (uint64_t)WEIGHTS);
 	char *pool, *host;
+	int r = 0;
 
 	if (size_mul(n * b, o->local, &size) < 0 || get_memory(l, &o->w[m], size) < 0)
 		return ep_fail(l->ep, "no memory");
@@ -130,19 +131,18 @@ weights(struct eplayer *l, int m, uint64_t n, uint64_t from)
 		free(host);
 		return ep_fail(l->ep, "no memory");
 	}
-	for (uint32_t e = 0; e < o->local; e++) {
+	for (uint32_t e = 0; e < o->local && r == 0; e++) {
 		uint64_t at = ((uint64_t)l->ep->rank * o->local + e) * 7919 % drawn, k;
 
 		for (uint64_t i = 0; i < n; i += k, at = 0) {
 			k = MIN(n - i, drawn - at);
 			memcpy(host + i * b, pool + at * b, k * b);
 		}
-		if (eplayer_told(l, l->dev->put((char *)o->w[m] + e * n * b, host, n * b)) < 0)
-			break;
+		r = eplayer_told(l, l->dev->put((char *)o->w[m] + e * n * b, host, n * b));
 	}
 	free(pool);
 	free(host);
-	return *l->ep->failed ? EP_EFAIL : 0;
+	return r;
 }
 
 static int
