@@ -10,6 +10,7 @@
 
 #include "num.h"
 #include "rules.h"
+#include "sinkhorn.h"
 #include "size.h"
 
 struct cand {
@@ -409,20 +410,15 @@ out:
 	return r;
 }
 
-/*
- * exp(logit / temperature) is scaled by rows and columns in turn until each row
- * sums to 1/n and each column to 1/experts; the scaled matrix chooses.  A row's own
- * factor changes nothing in the row, so its maximum is taken out beforehand.
- */
+/* The matrix scaled by sinkhorn.h chooses. */
 static int
 sinkhorn(struct rules_work *w, const double *logit, uint64_t n, struct rules_row *to)
 {
 	const uint32_t E = w->r.experts;
 	double *a = NULL, *col = malloc(E * sizeof *col), *sum = malloc(E * sizeof *sum);
-	size_t need;
 	int r = -1;
 
-	if (!col || !sum || size_mul(n + 1, E * sizeof *a, &need) || !(a = malloc(need)))
+	if (!col || !sum || !(a = calloc(n + 1, E * sizeof *a)))
 		goto out;
 	for (uint64_t t = 0; t < n; t++) {
 		const double *x = logit + t * E;
@@ -433,30 +429,7 @@ sinkhorn(struct rules_work *w, const double *logit, uint64_t n, struct rules_row
 		for (uint32_t i = 0; i < E; i++)
 			a[t * E + i] = num_exp((x[i] - max) / w->r.temperature);
 	}
-	for (uint32_t i = 0; i < E; i++)
-		col[i] = 1;
-	for (uint32_t it = 0; it < w->r.iterations; it++) {
-		double moved = 0;
-
-		memset(sum, 0, E * sizeof *sum);
-		for (uint64_t t = 0; t < n; t++) {
-			double s = 0;
-
-			for (uint32_t i = 0; i < E; i++)
-				s += col[i] * a[t * E + i];
-			s = 1 / (MAX(s, 1e-300) * (double)n);
-			for (uint32_t i = 0; i < E; i++)
-				sum[i] += s * a[t * E + i];
-		}
-		for (uint32_t i = 0; i < E; i++) {
-			double c = 1 / (MAX(sum[i], 1e-300) * E);
-
-			moved = MAX(moved, fabs(c - col[i]) / c);
-			col[i] = c;
-		}
-		if (moved <= w->r.tolerance)
-			break;
-	}
+	sinkhorn_f64(a, n, E, w->r.iterations, w->r.tolerance, col, sum);
 	for (uint64_t t = 0; t < n; t++) {
 		scores(w, logit + t * E);
 		for (uint32_t i = 0; i < E; i++)

@@ -953,4 +953,19 @@ select_avx512(const struct select *s, const void *logits, uint64_t rows, uint16_
 	}
 	return bad;
 }
+
+V512 void
+select_weights_avx512(float *x, size_t n, float max, float over)
+{
+	const __m512 m = _mm512_set1_ps(max), f = _mm512_set1_ps(over), one = _mm512_set1_ps(1);
+	const __mmask16 all = max == -INFINITY ? 0xffff : 0;
+
+	for (size_t i = 0; i < n; i += 16) {
+		const __m512 y = _mm512_loadu_ps(x + i);
+		const __mmask16 top = _mm512_cmp_ps_mask(y, m, _CMP_EQ_OQ) | all;
+		const __m512 e = exp16(_mm512_mul_ps(_mm512_sub_ps(y, m), f));
+
+		_mm512_storeu_ps(x + i, _mm512_mask_mov_ps(e, top, one));
+	}
+}
 #endif

@@ -13,6 +13,8 @@ typedef uint64_t select_fn(const struct select *s, const void *logits, uint64_t 
 
 #if defined __x86_64__
 select_fn select_avx512, select_avx2;
+/* x [n], n a multiple of 16: e^((x - max) * over) by keys_exp, 1 of max and where max is -inf */
+void select_weights_avx512(float *x, size_t n, float max, float over);
 #elif defined __aarch64__
 select_fn select_neon;
 #endif

@@ -1,7 +1,9 @@
 /*
- * select topk E K f32|f16|bf16 T N [ISA]: select_rows of T rows of normal logits, one core,
- * N times; prints the median, the least and the greatest ns of processor time a row.  The results are those
- * of select_plain, or it fails.
+ * One core, T rows of normal logits, N times over; prints the median, the least and the
+ * greatest ns of processor time a row.
+ *
+ *	select topk E K f32|f16|bf16 T N [ISA]  select_rows; fails unless it is select_plain
+ *	select sinkhorn E K SWEEPS T N          sinkhorn_rows of f32
  */
 #include <math.h>
 #include <stdio.h>
@@ -9,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "../../lib/route/select.h"
+#include "../../lib/route/sinkhorn.h"
 #include "half.h"
 #include "num.h"
 #include "rng.h"
@@ -70,22 +72,27 @@ number(const char *s, uint64_t hi)
 	uint64_t n;
 
 	if (!s || num_u64(s, 1, hi, &n) < 0)
-		fail("usage: select topk E K f32|f16|bf16 T N [ISA]");
+		fail("usage: select topk E K f32|f16|bf16 T N [ISA], sinkhorn E K SWEEPS T N");
 	return n;
 }
 
-int
-main(int argc, char **argv)
+static void
+print(double *ns, uint64_t times)
 {
-	const char *type = argc > 4 ? argv[4] : "";
-	const uint64_t rows = number(argc > 5 ? argv[5] : NULL, 1 << 24);
-	const uint64_t times = number(argc > 6 ? argv[6] : NULL, 100000);
+	qsort(ns, times, sizeof *ns, by_value);
+	printf("%.2f %.2f %.2f\n", ns[times / 2], ns[0], ns[times - 1]);
+}
+
+static void
+topk(char **argv)
+{
+	const uint64_t rows = number(argv[5], 1 << 24), times = number(argv[6], 100000);
 	struct select s = {
 		.experts = (uint32_t)number(argv[2], SELECT_EXPERTS_MAX),
 		.k = (uint32_t)number(argv[3], SELECT_K_MAX),
-		.type = !strcmp(type, "f16")    ? TR_F16
-			: !strcmp(type, "bf16") ? TR_BF16
-						: TR_F32,
+		.type = !strcmp(argv[4], "f16")    ? TR_F16
+			: !strcmp(argv[4], "bf16") ? TR_BF16
+						   : TR_F32,
 		.score = RULES_AFTER,
 	};
 	const size_t n = rows * s.k;
@@ -97,7 +104,7 @@ main(int argc, char **argv)
 
 	if (select_fit(&s, why, sizeof why) < 0)
 		fail(why);
-	if (argc > 7 && select_isa(argv[7]) < 0)
+	if (argv[7] && select_isa(argv[7]) < 0)
 		fail("no such instructions here");
 	select_plain(&s, x, rows, want, want_w);
 	select_rows(&s, x, rows, ids, w, 1);
@@ -108,7 +115,42 @@ main(int argc, char **argv)
 	}
 	if (memcmp(ids, want, 2 * n) || memcmp(w, want_w, 4 * n))
 		fail("not what select_plain gives");
-	qsort(ns, times, sizeof *ns, by_value);
-	printf("%.2f %.2f %.2f\n", ns[times / 2], ns[0], ns[times - 1]);
+	print(ns, times);
+}
+
+static void
+sinkhorn(char **argv)
+{
+	const uint64_t rows = number(argv[5], 1 << 24), times = number(argv[6], 100000);
+	const struct sinkhorn s = {
+		.experts = (uint32_t)number(argv[2], SELECT_EXPERTS_MAX),
+		.k = (uint32_t)number(argv[3], SELECT_K_MAX),
+		.type = TR_F32,
+		.iterations = (uint32_t)number(argv[4], 1000),
+		.temperature = 1,
+	};
+	uint16_t *ids = room(2 * rows * s.k);
+	float *w = room(4 * rows * s.k);
+	void *x = normal(s.type, rows * s.experts);
+	double *ns = room(times * sizeof *ns);
+
+	for (uint64_t i = 0; i < times; i++) {
+		ns[i] = now();
+		if (sinkhorn_rows(&s, x, rows, ids, w, NULL, NULL, 1) < 0)
+			fail("no memory");
+		ns[i] = (now() - ns[i]) / (double)rows;
+	}
+	print(ns, times);
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc > 6 && !strcmp(argv[1], "topk"))
+		topk(argv);
+	else if (argc > 6 && !strcmp(argv[1], "sinkhorn"))
+		sinkhorn(argv);
+	else
+		number(NULL, 0);
 	return 0;
 }
