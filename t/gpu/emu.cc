@@ -11,6 +11,7 @@
 enum { STACK = 256 << 10, SHARED = 228 << 10 };
 
 struct emu_thread *emu_now;
+size_t emu_large = 227 << 10;
 dim3 emu_grid, emu_dim;
 static void (*work)(void *);
 static void *work_arg;

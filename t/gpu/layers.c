@@ -13,6 +13,10 @@
 #include "rng.h"
 #include "size.h"
 
+/* Of the emulation: shared memory that a block may have, so that what chips with less of it
+ * run is tested too. */
+extern size_t emu_large __attribute__((weak));
+
 static int tests, bad;
 
 static void
@@ -352,6 +356,124 @@ products(enum tr_type type, uint64_t rows, uint64_t n, uint64_t d)
 	free(w);
 }
 
+/* K v by the twin: p [rows][experts]. */
+static void
+balanced(const struct sinkhorn *s, const void *logits, uint64_t rows, double *p,
+	 struct sinkhorn_told *told)
+{
+	const uint64_t n = s->experts;
+	uint16_t *ids = need(malloc(2 * rows * s->k + 2));
+	float *w = need(malloc(4 * rows * s->k + 4)), *v = need(malloc(n * sizeof *v));
+
+	must(sinkhorn_rows(s, logits, rows, ids, w, v, told, 1));
+	for (uint64_t t = 0; t < rows; t++, p += n) {
+		double most = -INFINITY;
+
+		for (uint64_t e = 0; e < n; e++) {
+			double x = widened(s->type, logits, t * n + e);
+
+			p[e] = isnan(x) ? -INFINITY : x;
+			most = fmax(most, p[e]);
+		}
+		for (uint64_t e = 0; e < n; e++)
+			p[e] = v[e] * (p[e] == most ? 1 : exp((p[e] - most) / s->temperature));
+	}
+	free(ids);
+	free(w);
+	free(v);
+}
+
+/* Picks that are not the next best of their row, or weights that are not theirs. */
+static uint64_t
+misplaced(const double *p, uint64_t n, uint32_t k, const uint16_t *ids, const float *w)
+{
+	uint64_t wrong = 0;
+	char taken[SELECT_EXPERTS_MAX] = {0};
+	double sum = 0;
+
+	for (uint32_t j = 0; j < k; j++) {
+		double most = 0;
+
+		for (uint64_t e = 0; e < n; e++)
+			most = taken[e] ? most : fmax(most, p[e]);
+		if (ids[j] >= n || taken[ids[j]] || p[ids[j]] < most * (1 - 1e-4))
+			return 1;
+		taken[ids[j]] = 1;
+		sum += p[ids[j]];
+	}
+	for (uint32_t j = 0; j < k; j++)
+		wrong += !(fabs(w[j] - p[ids[j]] / sum) <= 1e-4);
+	return wrong;
+}
+
+struct scaled {
+	uint64_t rows;
+	struct sinkhorn s; /* but for its type */
+	double deviation;
+	int odd; /* 1: rows with NaN and infinities; 2: all logits equal */
+};
+
+static void
+scaled(enum tr_type type, const struct scaled *c)
+{
+	struct sinkhorn s = c->s;
+	const uint64_t n = c->rows * s.experts, picks = c->rows * s.k;
+	void *x, *dx, *work;
+	double *p = need(malloc((n + 1) * sizeof *p));
+	struct sinkhorn_told want, *told[2];
+	uint16_t *ids[2];
+	float *w[2];
+	uint64_t wrong = 0, order = 0;
+	int spoilt = 0;
+
+	s.type = type;
+	x = drawn(type, 9, n, c->odd == 2 ? 0 : c->deviation, 0);
+	if (c->odd == 1) {
+		narrowed(type, NAN, x, s.experts + 1);
+		narrowed(type, -INFINITY, x, 2 * s.experts);
+		for (uint64_t e = 0; e < s.experts; e++)
+			narrowed(type, NAN, x, 4 * s.experts + e);
+	}
+	dx = up(x, n * (type == TR_F32 ? 4 : 2));
+	work = need(gpu_alloc(k_sinkhorn_work(&s, c->rows)));
+	balanced(&s, x, c->rows, p, &want);
+	for (int i = 0; i < 2; i++) {
+		void *di = up(NULL, 2 * picks), *dweights = up(NULL, 4 * picks);
+		void *dtold = up(NULL, sizeof want);
+
+		must(k_sinkhorn(&s, dx, c->rows, di, dweights, dtold, work, NULL));
+		ids[i] = down(di, 2 * picks, &spoilt);
+		w[i] = down(dweights, 4 * picks, &spoilt);
+		told[i] = down(dtold, sizeof want, &spoilt);
+	}
+	for (uint64_t t = 0; t < c->rows; t++) {
+		wrong += misplaced(p + t * s.experts, s.experts, s.k, ids[0] + t * s.k,
+				   w[0] + t * s.k);
+		for (uint32_t j = 0; c->odd == 2 && j < s.k; j++)
+			order += ids[0][t * s.k + j] != j;
+	}
+	end(wrong || order || spoilt || memcmp(ids[0], ids[1], 2 * picks) ||
+		    memcmp(w[0], w[1], 4 * picks) || memcmp(told[0], told[1], sizeof want) ||
+		    told[0]->iterations != want.iterations ||
+		    !(fabsf(told[0]->row_error - want.row_error) <= 1e-3) ||
+		    !(fabsf(told[0]->column_error - want.column_error) <= 1e-3),
+	    "sinkhorn: %s T %llu E %u k %u, %u sweeps, temperature %g tolerance %g eps %g odd %d "
+	    "(%llu %llu %d, %u %g %g, %u %g %g)",
+	    type_name(type), (unsigned long long)c->rows, s.experts, s.k, s.iterations,
+	    s.temperature, s.tolerance, s.eps, c->odd, (unsigned long long)wrong,
+	    (unsigned long long)order, spoilt, told[0]->iterations, told[0]->row_error,
+	    told[0]->column_error, want.iterations, want.row_error, want.column_error);
+	for (int i = 0; i < 2; i++) {
+		free(ids[i]);
+		free(w[i]);
+		free(told[i]);
+	}
+	gpu_free(dx);
+	gpu_free(work);
+	free(x);
+	free(p);
+}
+
 int
 main(void)
 {
@@ -371,6 +493,18 @@ main(void)
 	static const uint32_t uneven[] = {0, 3, 3, 20, 20, 290, 291, 291}, none[] = {0, 0, 0},
 			      one[] = {0, 1}, first[] = {0, 0, 65};
 
+	static const struct scaled sweeps[] = {
+		{1, {1, 1, 0, 3, 1, 0, 0}, 1, 0},
+		{300, {60, 3, 0, 10, 1, 0, 0}, 1, 0},
+		{31, {256, 8, 0, 4, 0.5f, 0, 1e-6f}, 1, 1},
+		{100, {257, 2, 0, 3, 2, 0, 0}, 3, 1},
+		{33, {1024, 64, 0, 2, 1, 0, 0}, 1, 0},
+		{700, {256, 6, 0, 2, 1, 0, 0}, 1, 0}, /* more than shared memory holds */
+		{500, {8, 2, 0, 50, 1, 1e-3f, 0}, 1, 0},
+		{64, {100, 5, 0, 5, 1, 0, 1e-6f}, 1, 2},
+		{64, {16, 2, 0, 0, 1, 0, 0}, 1, 0},
+	};
+
 	if (gpu_count() <= 0 || gpu_open(0)) {
 		fprintf(stderr, "layers: %s\n", gpu_errstr());
 		return 3;
@@ -379,6 +513,9 @@ main(void)
 	for (size_t t = 1; t < LEN(types); t++)
 		for (size_t i = 0; i < LEN(cases); i++)
 			fused(types[t], &cases[i]);
+	for (size_t t = 0; t < LEN(types); t++)
+		for (size_t i = 0; i < LEN(sweeps); i++)
+			scaled(types[t], &sweeps[i]);
 	for (size_t t = 0; t < LEN(types); t++) {
 		for (int how = 0; how < 3; how++) {
 			grouped(types[t], how, 7, uneven, 64, 40);
@@ -390,6 +527,14 @@ main(void)
 		products(types[t], 31, 8, 64);
 		products(types[t], 1, 3, 5);
 		products(types[t], 0, 3, 5);
+	}
+	if (&emu_large) {
+		emu_large = 99 << 10;
+		for (size_t i = LEN(cases) - 3; i < LEN(cases); i++)
+			fused(TR_BF16, &cases[i]);
+		grouped(TR_BF16, 0, 7, uneven, 64, 40);
+		grouped(TR_F16, 0, 2, first, 200, 152);
+		scaled(TR_BF16, &sweeps[5]);
 	}
 	printf("1..%d\n", tests);
 	gpu_close();
