@@ -29,10 +29,9 @@ enum {
 };
 
 struct box {
-	uint32_t seq;     /* of the exchange */
-	uint32_t n;       /* bytes here */
-	uint64_t total;   /* bytes of the message */
-	const char *from; /* EP_LOOP: they are there instead */
+	uint32_t seq;   /* of the exchange */
+	uint32_t n;     /* bytes here */
+	uint64_t total; /* bytes of the message */
 	char bytes[BOX];
 };
 
@@ -123,13 +122,11 @@ fill(struct hub *h, int rank, int p, uint32_t seq, const struct ep_xfer *x, stru
 	if (filled - atomic_load_explicit(&r->emptied, memory_order_acquire) == BOXES)
 		return 0;
 	from = run_of(x, p, 0, c, &n);
-	n = MIN(n, h->threads ? (size_t)1 << 30 : (size_t)BOX);
+	n = MIN(n, (size_t)BOX);
 	b->seq = seq;
 	b->n = (uint32_t)n;
 	b->total = total(x, p, 0);
-	b->from = h->threads ? from : NULL;
-	if (!h->threads)
-		memcpy(b->bytes, from, n);
+	memcpy(b->bytes, from, n);
 	c->at += n;
 	atomic_store_explicit(&r->filled, filled + 1, memory_order_release);
 	ring_bell(h, p);
@@ -144,7 +141,6 @@ empty(struct ep *ep, int p, uint32_t seq, const struct ep_xfer *x, struct cursor
 	struct ring *r = ring_of(h, p, ep->rank);
 	uint32_t emptied = atomic_load_explicit(&r->emptied, memory_order_relaxed);
 	const struct box *b = &r->box[emptied % BOXES];
-	const char *from;
 
 	if (atomic_load_explicit(&r->filled, memory_order_acquire) == emptied)
 		return 0;
@@ -153,12 +149,11 @@ empty(struct ep *ep, int p, uint32_t seq, const struct ep_xfer *x, struct cursor
 	if (b->total != total(x, p, 1))
 		return ep_fail(ep, "%llu bytes from rank %d, not %llu",
 			       (unsigned long long)b->total, p, (unsigned long long)total(x, p, 1));
-	from = b->from ? b->from : b->bytes;
 	for (size_t done = 0, n = 0; done < b->n; done += n) {
 		char *to = run_of(x, p, 1, c, &n);
 
 		n = MIN(n, b->n - done);
-		memcpy(to, from + done, n);
+		memcpy(to, b->bytes + done, n);
 		c->at += n;
 	}
 	atomic_store_explicit(&r->emptied, emptied + 1, memory_order_release);
@@ -258,10 +253,6 @@ exchange(struct ep *ep, const struct ep_xfer *x)
 				moved |= r;
 			}
 			if (run_of(x, p, 0, &out[p], &n) || run_of(x, p, 1, &in[p], &n))
-				continue;
-			/* what threads lend must have been taken */
-			if (h->threads && atomic_load(&ring_of(h, ep->rank, p)->filled) !=
-						  atomic_load(&ring_of(h, ep->rank, p)->emptied))
 				continue;
 			left[p] = 0;
 			peers--;

@@ -1,7 +1,7 @@
 /*
  * Ranks that exchange messages, whatever carries them:
  *
- *	EP_LOOP   threads of this process; a message is one copy
+ *	EP_LOOP   threads of this process
  *	EP_SHM    processes that ep_run forks, over a mapping without a name; ranks that die
  *	          leave nothing behind
  *	EP_MPI    processes that mpirun or srun started
