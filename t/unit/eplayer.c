@@ -235,7 +235,8 @@ main(void)
 		{BACK, "a bit of a row on its way back", "rank 2: token"},
 		{LOST, "a row that does not come back", "rank 2: token"},
 		{WEIGHT, "weights of another token", "token 0, column"},
-		{GATHER, "a row that was not packed", "the route differs: 16 numbers of gathered rows"},
+		{GATHER, "a row that was not packed",
+		 "the route differs: 16 numbers of gathered rows"},
 		{PICK, "a pick that is not the best", "the route differs: 1 picks"},
 		{EXPERT, "rows at the wrong expert", "off where the greatest is"},
 	};
