@@ -69,7 +69,8 @@ ifneq ($(shell command -v mpicc),)
 MPI = $(B)/moetrace-mpi.so
 endif
 
-# Kernels: SASS for what is named, PTX for what comes between and later
+# Kernels: SASS for what is named, PTX for what comes between and later; NVCC_LINEINFO=-lineinfo
+# for profilers, three times the size
 CUDA ?= auto
 CUDA_HOME ?= $(patsubst %/bin/nvcc,%,$(or $(shell command -v nvcc),/usr/local/cuda/bin/nvcc))
 NVCC ?= $(CUDA_HOME)/bin/nvcc
@@ -90,10 +91,10 @@ KERNELS := $(wildcard kernels/*.cu)
 HAVE_NCCL := $(if $(wildcard $(CUDA_HOME)/include/nccl.h /usr/include/nccl.h),-DHAVE_NCCL)
 GPU_BUILT := cuda $(shell $(NVCC) --version | sed -n 's/.*release \([0-9.]*\).*/\1/p') \
 	$(filter sm_%,$(subst =, ,$(subst $(comma), ,$(NVCC_GENCODE)))) $(if $(HAVE_NCCL),nccl)
-NVCCFLAGS = $(HAVE_NCCL) -std=c++17 -O3 -lineinfo -fmad=false -t0 -ccbin $(NVCC_CCBIN) $(NVCC_GENCODE) -Xcompiler \
+NVCCFLAGS = $(HAVE_NCCL) -std=c++17 -O3 $(NVCC_LINEINFO) -fmad=false -t0 -ccbin $(NVCC_CCBIN) $(NVCC_GENCODE) -Xcompiler \
 	-fPIC,-Wall,-Wextra,-Wno-unused-parameter,-fno-threadsafe-statics,-fno-exceptions,-fno-rtti
 else
-LIB += kernels/gpu_none.c
+LIB += $(wildcard kernels/*_none.c)
 GPU_BUILT = no cuda
 endif
 LIB += kernels/gpu_built.c
@@ -101,7 +102,7 @@ LIB += kernels/gpu_built.c
 OBJ = $(LIB:%.c=$(B)/%.o) $(KERNELS:%.cu=$(B)/%.o)
 CORE = $(filter $(B)/lib/core/%,$(OBJ))
 BINS = $(TOOLNAMES:%=$(B)/bin/%)
-TESTS = $(UNIT:t/unit/%.c=$(B)/t/%) $(FUZZ:t/fuzz/%.c=$(B)/t/fuzz-%)
+TESTS = $(UNIT:t/unit/%.c=$(B)/t/%) $(FUZZ:t/fuzz/%.c=$(B)/t/fuzz-%) $(B)/t/product-plain
 PEERS = $(BENCH:t/bench/%.c=$(B)/bench/%)
 
 all: $(BINS) $(B)/libmoetrace.a $(B)/libmoetrace.so.0 $(MPI)
@@ -114,24 +115,23 @@ $(B)/%.o: %.c
 # What the kernels are for, rewritten where it is another
 $(B)/gen/cuda: FORCE
 	@mkdir -p $(@D)
-	@echo '$(strip $(GPU_BUILT)) $(NVCC_GENCODE)' | cmp -s - $@ || \
-		echo '$(strip $(GPU_BUILT)) $(NVCC_GENCODE)' >$@
+	@echo '$(GPU_BUILT) $(NVCC_GENCODE)' | cmp -s - $@ || echo '$(GPU_BUILT) $(NVCC_GENCODE)' >$@
 $(B)/kernels/gpu_built.o: override CPPFLAGS += -DGPU_BUILT='"$(strip $(GPU_BUILT))"'
 $(B)/kernels/gpu_built.o: $(B)/gen/cuda
 
-$(B)/%.o: %.cu $(B)/gen/cuda
+define nvcc
 	@mkdir -p $(@D)
 	$(if $(V),,@echo nvcc $<)
 	$(Q)$(NVCC) $(NVCCFLAGS) -DCUDA_HOME='"$(CUDA_HOME)"' -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
-
-# Warnings and spills are errors here.
+endef
+$(B)/%.o: %.cu $(B)/gen/cuda
+	$(nvcc)
+$(B)/strict/%.o: %.cu $(B)/gen/cuda
+	$(nvcc) -Werror all-warnings -Xptxas -warn-spills,-Werror
 kernels: $(KERNELS:%.cu=$(B)/strict/%.o)
 	$(if $(HAVE_CUDA),,$(error kernels: no $(NVCC)))
-$(B)/strict/%.o: %.cu $(B)/gen/cuda
-	@mkdir -p $(@D)
-	$(if $(V),,@echo nvcc $<)
-	$(Q)$(NVCC) $(NVCCFLAGS) -Werror all-warnings -Xptxas -warn-spills,-Werror -DCUDA_HOME='"$(CUDA_HOME)"' \
-		-MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+ptxinfo:
+	for k in $(KERNELS); do $(NVCC) $(NVCCFLAGS) -Xptxas -v -c -o /dev/null $$k 2>&1 | c++filt; done
 
 $(B)/libmoetrace.a: $(OBJ) $(B)/gen/cuda
 	@rm -f $@
@@ -164,36 +164,29 @@ $(foreach t,$(UNIT),$(eval $(call program,$(t),t/$(basename $(notdir $(t))))))
 $(foreach t,$(FUZZ),$(eval $(call program,$(t),t/fuzz-$(basename $(notdir $(t))))))
 $(foreach t,$(BENCH),$(eval $(call program,$(t),bench/$(basename $(notdir $(t))))))
 
-# t/gpu/check.c and layers.c with the kernels: those that a C++ compiler makes of them, for tests, or real
-ifneq ($(and $(wildcard t/gpu/check.c),$(shell command -v $(CXX))),)
-TESTS += $(B)/t/kernels $(B)/t/layers
-endif
+# t/gpu/*.c with the kernels: as a C++ compiler makes them, for tests, or real
+GPUTESTS := $(patsubst t/gpu/%.c,%,$(wildcard t/gpu/*.c))
+TESTS += $(if $(shell command -v $(CXX)),$(GPUTESTS:%=$(B)/t/emu-%))
 EMUOBJ = $(EMULATED:%.cu=$(B)/emu/%.o) $(patsubst %.cc,$(B)/emu/%.o,$(wildcard t/gpu/*.cc))
-$(B)/emu/%.o: %.cu
-	@mkdir -p $(@D)
-	$(Q)$(CXX) -x c++ $(CPPFLAGS) $(CXXFLAGS) -c -o $@ $<
-$(B)/emu/%.o: %.cc
-	@mkdir -p $(@D)
-	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS) -c -o $@ $<
-$(B)/t/kernels: $(B)/t/gpu/check.o $(EMUOBJ)
-$(B)/t/layers: $(B)/t/gpu/layers.o $(EMUOBJ)
-$(B)/t/gpu-check: $(B)/t/gpu/check.o
-$(B)/t/gpu-layers: $(B)/t/gpu/layers.o
-$(B)/t/kernels $(B)/t/layers $(B)/t/gpu-check $(B)/t/gpu-layers: $(B)/libmoetrace.a
-	@mkdir -p $(@D)
+emulate = @mkdir -p $(@D) && $(CXX) -x c++ $(CPPFLAGS) $(CXXFLAGS) -c -o $@ $<
+$(B)/emu/%.o: %.cu ; $(emulate)
+$(B)/emu/%.o: %.cc ; $(emulate)
+$(GPUTESTS:%=$(B)/t/emu-%): $(EMUOBJ)
+$(foreach t,$(GPUTESTS),$(eval $(B)/t/emu-$(t) $(B)/t/gpu-$(t): $(B)/t/gpu/$(t).o $(B)/libmoetrace.a))
+$(GPUTESTS:%=$(B)/t/emu-%) $(GPUTESTS:%=$(B)/t/gpu-%):
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(B)/libmoetrace.a $(LIBS)
-
-gpu-check: $(B)/t/gpu-check $(B)/t/gpu-layers
-	$(B)/t/gpu-check
-	$(B)/t/gpu-layers
-
+gpu-check: $(GPUTESTS:%=$(B)/t/gpu-%)
+	set -e; for t in $^; do $$t; done
 gpu-bench: all
 	B=$(abspath $(B)) t/bench/gpu >$(B)/gpu-bench.tsv
 	cat $(B)/gpu-bench.tsv
 
-ptxinfo:
-	$(if $(HAVE_CUDA),,$(error ptxinfo: no $(NVCC)))
-	for k in $(KERNELS); do $(NVCC) $(NVCCFLAGS) -Xptxas -v -c -o /dev/null $$k 2>&1 | c++filt; done
+# lib/route/product without BLAS, which no build here may have
+$(B)/plain/%.o: lib/route/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+$(B)/t/product-plain: $(B)/t/unit/product.o $(B)/plain/product.o $(B)/libmoetrace.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 check: all $(TESTS)
 	B=$(B) prove -j$(or $(JOBS),$(shell nproc)) t/*.t
@@ -265,4 +258,5 @@ clean:
 
 FORCE:
 .PHONY: FORCE kernels ptxinfo gpu-check gpu-bench all check asan demo bench lint fuzz install uninstall dist deps tags clean
--include $(OBJ:.o=.d) $(EMUOBJ:.o=.d) $(KERNELS:%.cu=$(B)/strict/%.d) $(B)/t/gpu/check.d $(B)/t/gpu/layers.d $(TOOLS:%.c=$(B)/%.d) $(UNIT:%.c=$(B)/%.d) $(FUZZ:%.c=$(B)/%.d)
+-include $(OBJ:.o=.d) $(B)/plain/product.d $(EMUOBJ:.o=.d) $(KERNELS:%.cu=$(B)/strict/%.d) \
+	$(GPUTESTS:%=$(B)/t/gpu/%.d) $(TOOLS:%.c=$(B)/%.d) $(UNIT:%.c=$(B)/%.d) $(FUZZ:%.c=$(B)/%.d)

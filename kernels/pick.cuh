@@ -320,7 +320,7 @@ pick_keep(const struct select *s, const void *logits)
 	if (s->bias || s->groups || s->score == RULES_BEFORE || s->k > 8 || e < 8 || e > 512 ||
 	    (e & (e - 1)) || !k_aligned(16, logits))
 		return 0;
-	return s->k <= 2 ? 2 : s->k <= 4 ? 4 : 8;
+	return s->k <= 2 ? 2 : 8;
 }
 
 static inline struct pick

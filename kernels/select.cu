@@ -65,9 +65,8 @@ template <int TYPE>
 static int
 few_keep(int keep, uint32_t experts, const struct pick *p, void *stream)
 {
-	return keep == 2   ? few_of<TYPE, 2>(experts, p, stream)
-	       : keep == 4 ? few_of<TYPE, 4>(experts, p, stream)
-			   : few_of<TYPE, 8>(experts, p, stream);
+	return keep == 2 ? few_of<TYPE, 2>(experts, p, stream)
+			 : few_of<TYPE, 8>(experts, p, stream);
 }
 
 static __device__ __forceinline__ uint64_t
@@ -181,7 +180,7 @@ any_words(const struct select *s)
 }
 
 __global__ void
-__launch_bounds__(ANY_WARPS * 32)
+__launch_bounds__(ANY_WARPS * 32, 12)
 	select_any(const __grid_constant__ struct select s, const void *logits, uint64_t rows,
 		   uint16_t *ids, float *w)
 {

@@ -45,4 +45,6 @@ fails 2 'too little memory' 'ffn-bench --cpu --experts 1024 --d-model 65536 --hi
 fails 2 'a full disk' 'bench >/dev/full' 'No space'
 fails 2 'a width of 0' 'bench --hidden 0'
 fails 2 'an operand' 'bench x.trace' 'x.trace'
+# shellcheck disable=SC2016
+is 'who does not multiply does not load BLAS' '' sh -c 'for x in trace-filter trace-route topk-stats coact; do ldd "$0/bin/$x" | grep blas; done' "$BUILD"
 done_testing

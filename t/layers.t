@@ -2,5 +2,5 @@
 # Kernels of whole layers, emulated on the CPU, against plain loops; make gpu-check does it
 # on a GPU.
 . "${0%/*}/lib.sh"
-[ -x "$BUILD/t/layers" ] || skip "no C++ compiler"
-exec "$BUILD/t/layers"
+[ -x "$BUILD/t/emu-layers" ] || skip "no C++ compiler"
+"$BUILD/t/emu-layers"

@@ -7,6 +7,7 @@ trace-gen --rows 3 --layers 1 --experts 8 --tokens -o small
 expert-load small | place-replicate --mesh 2x4 --slots 16 |
 	place-init --mesh 2x4 --slots 16 --trace small -o place
 expert-load -o count small
+pcie-bw --host --sizes 4K --samples 3 -o run
 : >empty
 mkdir dir
 for path in "$BUILD"/bin/*; do
@@ -24,6 +25,7 @@ for path in "$BUILD"/bin/*; do
 	case $name in
 	trace-merge) stdin=- ;;
 	trace-cmp) extra=small stdin=- ;;
+	bench-cmp) extra=run stdin=- ;;
 	trace-split) extra='-n 2 -o p-' ;;
 	plot-grid) extra='--script --count count' ;;
 	plot-*) extra='--script' ;;

@@ -1,6 +1,7 @@
 /* How many multiplications and additions a core does: fused ones, in registers. */
 #include "fma.h"
 
+/* Loops over them are unrolled, else -O2 leaves chains in memory. */
 enum { CHAINS = 12, LANES = 16 }; /* chains: latency times the units of any core that is */
 
 #if defined __x86_64__
@@ -13,9 +14,11 @@ run_avx512(uint64_t n)
 
 	for (int i = 0; i < CHAINS; i++)
 		a[i] = _mm512_set1_ps((float)i);
-	for (; n; n--)
+	for (; n; n--) {
+#pragma GCC unroll 24
 		for (int i = 0; i < CHAINS; i++)
 			a[i] = _mm512_fmadd_ps(a[i], x, y);
+	}
 	for (int i = 1; i < CHAINS; i++)
 		a[0] = _mm512_add_ps(a[0], a[i]);
 	return _mm512_cvtss_f32(a[0]);
@@ -28,9 +31,11 @@ run_avx2(uint64_t n)
 
 	for (int i = 0; i < CHAINS; i++)
 		a[i] = _mm256_set1_ps((float)i);
-	for (; n; n--)
+	for (; n; n--) {
+#pragma GCC unroll 24
 		for (int i = 0; i < CHAINS; i++)
 			a[i] = _mm256_fmadd_ps(a[i], x, y);
+	}
 	for (int i = 1; i < CHAINS; i++)
 		a[0] = _mm256_add_ps(a[0], a[i]);
 	return _mm256_cvtss_f32(a[0]);
@@ -47,9 +52,11 @@ run_plain(uint64_t n)
 
 	for (int i = 0; i < LANES; i++)
 		a[i] = (float)i;
-	for (; n; n--)
+	for (; n; n--) {
+#pragma GCC unroll 24
 		for (int i = 0; i < LANES; i++)
 			a[i] = a[i] * 0.999f + 0.001f;
+	}
 	return a[0];
 }
 
@@ -61,9 +68,11 @@ run_neon(uint64_t n)
 
 	for (int i = 0; i < 2 * CHAINS; i++)
 		a[i] = vdupq_n_f32((float)i);
-	for (; n; n--)
+	for (; n; n--) {
+#pragma GCC unroll 24
 		for (int i = 0; i < 2 * CHAINS; i++)
 			a[i] = vfmaq_f32(y, a[i], x);
+	}
 	for (int i = 1; i < 2 * CHAINS; i++)
 		a[0] = vaddq_f32(a[0], a[i]);
 	return vgetq_lane_f32(a[0], 0);

@@ -230,9 +230,11 @@ layer_call(struct layer *l, enum layer_strategy a, enum layer_stage b, void *str
 }
 
 int
-layer_has(struct layer *l, enum layer_strategy a)
+layer_try(struct layer *l, enum layer_strategy a)
 {
-	return layer_call(l, a, LAYER_GATHER, NULL) == 0 && layer_call(l, a, LAYER_FFN, NULL) == 0;
+	int r = layer_call(l, a, LAYER_GATHER, NULL);
+
+	return r < 0 ? r : layer_call(l, a, LAYER_FFN, NULL);
 }
 
 double

@@ -52,9 +52,9 @@ uint64_t layer_bytes_weights(const struct layer *l);
 int layer_open(struct layer *l);
 void layer_close(struct layer *l); /* also where layer_open failed */
 
-/* Does the device have that strategy?  1, or 0 and dev_errstr.  Where it has, its network
- * has run once, so that what a library chooses at first is chosen. */
-int layer_has(struct layer *l, enum layer_strategy a);
+/* Run a strategy's network once, so that what a library chooses at first is chosen: 0;
+ * GPU_ABSENT where the device has it not, GPU_EUSE where it does not take the sizes. */
+int layer_try(struct layer *l, enum layer_strategy a);
 /* A call of a stage, enqueued; 0 or negative. */
 int layer_call(struct layer *l, enum layer_strategy a, enum layer_stage b, void *stream);
 /* Bytes that a call must read and write at least (of weights, those of experts that have

@@ -226,6 +226,16 @@ elif job == "json-dump":  # FILE [--indent]: a log of the routes of a trace
         {"layer": 0, "router_logits_shape": list(t["logit"].shape), "router_logits_sample": t["logit"].tolist(),
          "selected_experts": t["ids"].tolist(), "expert_weights": t["w"].tolist()}]} for i, (_, t) in enumerate(frames(args[0]))]
     json.dump({"config": "", "samples": samples}, open("/dev/null", "w"), indent=2 if args[1:] else None)
+elif job == "product":  # TOKENS D EXPERTS: microseconds of x @ w.T, a median
+    import time
+    tokens, d, experts = map(int, args)
+    r = np.random.default_rng(1)
+    x, w, us = r.standard_normal((tokens, d), np.float32), r.standard_normal((experts, d), np.float32), []
+    for _ in range(9):
+        start = time.perf_counter()
+        x @ w.T
+        us.append(1e6 * (time.perf_counter() - start))
+    print(sorted(us)[4])
 elif job == "ffn":  # TOKENS D EXPERTS HIDDEN K: microseconds of SwiGLU, an expert after the other
     import time
     tokens, d, experts, hidden, k = map(int, args)

@@ -67,11 +67,12 @@ sizes(enum tr_type type)
 		for (int j = 0; j < 6; j++)
 			for (int k = 0; k < 5; k++) {
 				uint64_t r = rows[i], n = ns[j], d = ds[k];
-				float *fx, *fw, *y = malloc(r * n * sizeof *y);
+				float *fx, *fw, *y;
 				void *x, *w, *to, *again;
 
 				if (r * n * d > 20000000)
 					continue;
+				y = malloc(r * n * sizeof *y);
 				to = malloc(r * n * sizeof *y);
 				again = malloc(r * n * sizeof *y);
 				memset(to, 0xff, r * n * sizeof *y); /* NaN that must not stay */

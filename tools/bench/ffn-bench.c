@@ -67,7 +67,7 @@ static char check[LAYER_STRATEGIES][96];
 static int
 want(void)
 {
-	char *name, *rest = strategies ? xstrdup(strategies) : NULL;
+	char *name, *list = strategies ? xstrdup(strategies) : NULL, *rest = list;
 
 	for (int a = 0; a < LAYER_STRATEGIES; a++)
 		wanted[a] = !strategies;
@@ -80,6 +80,7 @@ want(void)
 			die("--strategy: no strategy '%s'", name);
 		wanted[a] = 1;
 	}
+	free(list);
 	return strategies != NULL;
 }
 
@@ -218,15 +219,18 @@ main(int argc, char **argv)
 	bench_open(&bench, &t);
 	bench_check(layer_open(&layer));
 	for (int a = 0; a < LAYER_STRATEGIES; a++) {
+		int r = wanted[a] ? layer_try(&layer, a) : 0;
+
 		strcpy(check[a], "-");
-		if (wanted[a] && !layer_has(&layer, a)) {
-			if (named)
-				die_absent("%s: %s", layer_names[a], dev_errstr());
+		if (!named && (r == GPU_ABSENT || r == GPU_EUSE))
 			wanted[a] = 0;
-		}
+		else
+			bench_check(r);
 		if (wanted[a] && !no_check)
 			bench_check(layer_check(&layer, a, check[a], sizeof check[a]));
 	}
+	if (!wanted[LAYER_OURS] && !wanted[LAYER_LOOP] && !wanted[LAYER_GROUPED_LIBRARY])
+		die("no strategy takes these sizes: %s", dev_errstr());
 	bench_peaks(&bench, layer.f.type, 1);
 	measure();
 	bench_head(&bench, &t, experts, topk);
