@@ -65,7 +65,7 @@ endif
 ZSTD := $(shell $(PKG_CONFIG) --libs libzstd 2>/dev/null || echo -lzstd)
 LIBS = -Wl,--as-needed $(ZSTD) -lz $(DEFLATE) -lcsv $(OPENBLAS) -lm -ldl -pthread
 
-# Searches on several machines, loaded under mpirun alone
+# Searches and ranks on several machines, loaded under mpirun alone
 ifneq ($(shell command -v mpicc),)
 MPI = $(B)/moetrace-mpi.so
 endif
@@ -143,10 +143,10 @@ $(B)/libmoetrace.so.0: $(CORE) lib/core/moetrace.map
 		-Wl,--version-script=lib/core/moetrace.map -o $@ $(CORE) $(LIBS)
 	@ln -sf libmoetrace.so.0 $(B)/libmoetrace.so
 
-$(B)/moetrace-mpi.so: lib/mpi/ranks_mpi.c
+$(B)/moetrace-mpi.so: $(wildcard lib/mpi/*.c) lib/ep/transport.h
 	@mkdir -p $(@D)
-	$(if $(V),,@echo mpicc $<)
-	$(Q)OMPI_CC=$(CC) MPICH_CC=$(CC) mpicc $(filter-out -MMD -MP,$(CPPFLAGS)) $(CFLAGS) $(LDFLAGS) -shared -o $@ $<
+	$(if $(V),,@echo mpicc $(filter %.c,$^))
+	$(Q)OMPI_CC=$(CC) MPICH_CC=$(CC) mpicc $(filter-out -MMD -MP,$(CPPFLAGS)) $(CFLAGS) $(LDFLAGS) -shared -o $@ $(filter %.c,$^)
 
 # The umbrella's list is the pages' own first lines.
 $(B)/gen/list.h: $(PAGES) Makefile

@@ -186,6 +186,7 @@ if command -v mpirun >/dev/null && [ -e "$B/moetrace-mpi.so" ] && [ -z "${ASAN_O
 	# mpirun gives its processes a terminal
 	same 'three processes temper like one' "$run $pa --temper 5 --iters 5000 -o m; cat m" "$pa --temper 5 --iters 5000"
 	same 'and restart like one' "$run $pa --restarts 3 --iters 20000 -o m; cat m" "$pa --restarts 3 --iters 20000"
+	is 'and leave one file' m sh -c 'ls -A | grep "^m\(\.\|$\)"'
 else
 	skip_one 'no mpirun'
 fi

@@ -488,6 +488,16 @@ tool_end(struct tool *t)
 	return self.lost ? 2 : 0;
 }
 
+int
+tool_drop(struct tool *t)
+{
+	if (t->sink) {
+		die_keep(t->sink);
+		sink_drop(t->sink);
+	}
+	return 0;
+}
+
 /* ---- whole files ---- */
 
 int

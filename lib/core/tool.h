@@ -116,6 +116,9 @@ const struct tr_sect *tool_section(struct tool *t);
  * keep_going lost anything. */
 int tool_end(struct tool *t);
 
+/* Instead, in a process of several of which another writes: its output is given up.  0. */
+int tool_drop(struct tool *t);
+
 int tool_tty(int fd); /* isatty, or what TRACE_FAKE_TTY says */
 
 /* Open an operand for a reader of text; it becomes "standard input" where it is "-". */

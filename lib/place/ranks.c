@@ -2,52 +2,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "launch.h"
 #include "ranks.h"
-
-/* What launchers tell their processes of how many they are: Open MPI, MPICH and its kin, Slurm. */
-static const char *const launched[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"};
-
-/* Beside the program, as it is installed, or above its folder, as it is built. */
-static void *
-load(const char *file)
-{
-	char path[4096];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof path - strlen(file) - 5);
-	char *slash;
-	void *p;
-
-	if (n <= 0)
-		return NULL;
-	path[n] = 0;
-	if (!(slash = strrchr(path, '/')))
-		return NULL;
-	sprintf(slash, "/%s", file);
-	/* global: MPI libraries load parts of their own that look for their symbols */
-	if ((p = dlopen(path, RTLD_NOW | RTLD_GLOBAL)))
-		return p;
-	sprintf(slash, "/../%s", file);
-	return dlopen(path, RTLD_NOW | RTLD_GLOBAL);
-}
 
 int
 ranks_open(struct ranks *r, const char **err)
 {
 	int (*open)(int *rank, int *size);
-	size_t i = 0;
 
 	*r = (struct ranks){.size = 1};
-	while (i < sizeof launched / sizeof *launched &&
-	       (!getenv(launched[i]) || atoi(getenv(launched[i])) < 2))
-		i++;
-	if (i == sizeof launched / sizeof *launched)
+	if (!launch_ranks(&r->rank, &r->size))
 		return 0;
-	if (!(r->plugin = load("moetrace-mpi.so"))) {
-		*err = dlerror();
-		*err = *err ? *err : "no moetrace-mpi.so";
+	if (!(r->plugin = launch_mpi(err)))
 		return -1;
-	}
 	*(void **)&open = dlsym(r->plugin, "ranks_mpi_open");
 	*(void **)&r->gather = dlsym(r->plugin, "ranks_mpi_gather");
 	*(void **)&r->spread = dlsym(r->plugin, "ranks_mpi_spread");

@@ -291,5 +291,5 @@ main(int argc, char **argv)
 	if (o)
 		tool_output_end(&t, o);
 	ranks_close(&ranks);
-	return ranks.rank ? 0 : tool_end(&t);
+	return ranks.rank ? tool_drop(&t) : tool_end(&t);
 }
