@@ -31,7 +31,7 @@ UNIT := $(wildcard t/unit/*.c)
 FUZZ := $(wildcard t/fuzz/*.c)
 BENCH := $(wildcard t/bench/*.c)
 PAGES := $(wildcard man/*.[1357])
-SCRIPTS := $(wildcard pipelines/* t/*.t t/*.sh t/bench/run .ci/run .ci/deps contrib/*.sh)
+SCRIPTS := $(wildcard pipelines/* t/*.t t/*.sh t/bench/run t/bench/gpu .ci/run .ci/deps contrib/*.sh)
 TOOLNAMES := $(sort $(basename $(notdir $(TOOLS))))
 GIVEN = moetrace npz2trace trace-filter topk-stats coact place-anneal router-bench pcie-bw
 
@@ -178,9 +178,8 @@ $(GPUTESTS:%=$(B)/t/emu-%) $(GPUTESTS:%=$(B)/t/gpu-%):
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(B)/libmoetrace.a $(LIBS)
 gpu-check: $(GPUTESTS:%=$(B)/t/gpu-%)
 	set -e; for t in $^; do $$t; done
-gpu-bench: all
-	B=$(abspath $(B)) t/bench/gpu >$(B)/gpu-bench.tsv
-	cat $(B)/gpu-bench.tsv
+gpu-bench: all $(GPUTESTS:%=$(B)/t/gpu-%)
+	B=$(abspath $(B)) t/bench/gpu
 
 # lib/route/product without BLAS, which no build here may have
 $(B)/plain/%.o: lib/route/%.c
