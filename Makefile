@@ -99,6 +99,7 @@ LIB += $(wildcard kernels/*_none.c)
 GPU_BUILT = no cuda
 endif
 LIB += kernels/gpu_built.c
+override CPPFLAGS += -DGPU_BUILT='"$(strip $(GPU_BUILT))"'
 
 OBJ = $(LIB:%.c=$(B)/%.o) $(KERNELS:%.cu=$(B)/%.o)
 CORE = $(filter $(B)/lib/core/%,$(OBJ))
@@ -117,7 +118,6 @@ $(B)/%.o: %.c
 $(B)/gen/cuda: FORCE
 	@mkdir -p $(@D)
 	@echo '$(GPU_BUILT) $(NVCC_GENCODE)' | cmp -s - $@ || echo '$(GPU_BUILT) $(NVCC_GENCODE)' >$@
-$(B)/kernels/gpu_built.o: override CPPFLAGS += -DGPU_BUILT='"$(strip $(GPU_BUILT))"'
 $(B)/kernels/gpu_built.o: $(B)/gen/cuda
 
 define nvcc
@@ -212,9 +212,9 @@ lint:
 # Run one with: build/fuzz/NAME -max_total_time=600 CORPUS
 FUZZFLAGS = -O1 -g -fsanitize=fuzzer,address,undefined -DLIBFUZZER
 fuzz: $(FUZZ:t/fuzz/%.c=build/fuzz/%)
-build/fuzz/%: t/fuzz/%.c $(LIB)
+build/fuzz/%: t/fuzz/%.c $(LIB) kernels/gpu_none.c
 	@mkdir -p $(@D)
-	clang $(filter-out -MMD -MP,$(CPPFLAGS)) -std=c11 -ffp-contract=off $(FUZZFLAGS) -o $@ $< $(LIB) $(LIBS)
+	clang $(filter-out -MMD -MP,$(CPPFLAGS)) -std=c11 -ffp-contract=off $(FUZZFLAGS) -o $@ $(sort $^) $(LIBS)
 
 install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBEXECDIR) \

@@ -191,7 +191,7 @@ any_words(const struct select *s)
 }
 
 __global__ void
-__launch_bounds__(ANY_WARPS * 32, 12)
+__launch_bounds__(ANY_WARPS * 32, 8)
 	select_any(const __grid_constant__ struct select s, const void *logits, uint64_t rows,
 		   uint16_t *ids, float *w)
 {
