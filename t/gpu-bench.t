@@ -94,6 +94,20 @@ is 'torch is absent' '# torch absent absent' sh -c "{ grep '^# torch' table; awk
 is 'nothing on stderr' '' cat err
 is 'files of it' 'log.txt rows.tsv' sh -c "ls out | grep -v none.tsv | xargs"
 
+PATH=$tmp/bin:$PATH B=$BUILD LIMIT=0 "$gpu" --try >table
+is 'of no time nothing is measured' absent sh -c "grep -v '^#' table | awk -F'\t' 'NR > 1 && !/^sweep,/ { print \$3 }' | sort -u"
+# Peers, where they are, by Triton's interpreter and torch on the processor
+if python3 -c 'import torch, triton' 2>/dev/null; then
+	printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' a select 33 - 256 8 bf16 b select 17 - 64 6 f16 c index 16 - 64 4 bf16 \
+		d gather 8 192 64 2 bf16 e router 20 128 64 2 f16 f sinkhorn 40 - 64 4 bf16 >list
+	for p in torch triton; do
+		TRITON_INTERPRET=1 python3 -W ignore "$TOP/t/bench/gpu_peers.py" $p none cpu <list | cut -f 1,2,7 | sed 's/ok .*/ok/; s/ties: .*/ok/'
+	done >said 2>err
+	is 'peers are right' 'a eager ok b eager ok c eager ok d eager ok e eager ok e library ok f eager ok a triton ok b triton ok c triton ok d triton ok e triton ok f triton ok' xargs <said
+else
+	skip_one 'no torch with Triton'
+fi
+
 fails 2 'no such option' "'$gpu' --best" usage
 fails 2 'no such file' "'$gpu' --rows nothing" 'usage|nothing'
 if router-bench --tokens 8 --d-model 8 >/dev/null 2>&1; then
