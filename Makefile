@@ -207,7 +207,6 @@ lint:
 	shellcheck -S warning -x -P t $(SCRIPTS)
 	$(MAKE) B=build/gcc CUDA=0 CC=gcc CFLAGS="-O2 -Werror" all
 	$(MAKE) B=build/clang CUDA=0 CC=clang CFLAGS="-O2 -Werror" all
-	$(if $(HAVE_CUDA),$(MAKE) kernels)
 
 # Run one with: build/fuzz/NAME -max_total_time=600 CORPUS
 FUZZFLAGS = -O1 -g -fsanitize=fuzzer,address,undefined -DLIBFUZZER

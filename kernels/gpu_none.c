@@ -5,7 +5,7 @@
 const char *
 gpu_errstr(void)
 {
-	return "built without CUDA";
+	return "no GPU: built without CUDA";
 }
 
 int

@@ -20,8 +20,11 @@ E
 chmod +x ncu
 PATH=$PWD:$PATH profile-kernels --launches 2 --strategy sinkhorn >said
 sed -n 's/^regex:^(\(.*\))\$$/\1/p' said | tr '|' '\n' | sort >names
-sed -n '/__global__/,/(/p' "$TOP"/kernels/*.cu | sed -n 's/^\([a-z_0-9]*\)(.*/\1/p' | sort -u >have
-is 'every kernel of ours, and no other' '' diff have names
+# shellcheck disable=SC2016
+for k in gather index mask product_select select select_index sinkhorn; do
+	perl -0ne 'print "$1\n" while /__global__\s+void\s+(?:__launch_bounds__\s*\([^()]*\)\s+)?(\w+)\s*\(/g' "$TOP/kernels/$k.cu"
+done | sort >have
+is 'every kernel of a router, and no other' '' diff have names
 is 'its launches, and router-bench with the options' '2 router-bench sinkhorn' sh -c \
 	"awk 'p == \"--launch-count\" { n = \$0 } { p = \$0 } /^router-bench/ { r = \$0 } END { print n, r, \$0 }' said"
 rm ncu

@@ -3,7 +3,7 @@
 # tool that reads a trace owes: refusal of anything broken, and honest I/O.
 # FULL=1 tries every cut and every bit, else every 97th.
 . "${0%/*}/lib.sh"
-trace-gen --rows 3 --layers 1 --experts 8 --tokens -o small
+trace-gen --rows 3 --layers 1 --experts 8 --tokens --logits -o small
 expert-load small | place-replicate --mesh 2x4 --slots 16 |
 	place-init --mesh 2x4 --slots 16 --trace small -o place
 expert-load -o count small
@@ -28,6 +28,7 @@ for path in "$BUILD"/bin/*; do
 	trace-merge) stdin=- ;;
 	trace-cmp) extra=small stdin=- ;;
 	bench-cmp) extra=run stdin=- ;;
+	router-bench) extra='--cpu --from-trace --samples 1 --warm --copy-gbs 1' ;;
 	trace-split) extra='-n 2 -o p-' ;;
 	plot-grid) extra='--script --count count' ;;
 	plot-*) extra='--script' ;;
@@ -59,7 +60,7 @@ for path in "$BUILD"/bin/*; do
 			is "$name: nothing is left beside it" '' sh -c 'ls | grep "there\.\|where"'
 		}
 	fi
-	[ "$name" = plot-bars ] && continue # it draws no trace; its own test has -j
+	case $name in plot-bars | router-bench) continue ;; esac # their own tests have -j
 	grep -q -- '--jobs' help && same "$name: -j 0 is every core" "$name $extra small" "$name $extra -j 0 small"
 done
 same 'a relative name with a blank, a leading dash' 'cp small "./-a b" && trace-check "./-a b" && trace-filter --no-prog -- "-a b"' 'trace-filter small --no-prog'

@@ -17,7 +17,7 @@ bench_open(struct bench *b, struct tool *t)
 	int r = b->cpu ? dev_cpu(&b->dev, t->jobs) : dev_gpu(&b->dev, (int)b->device);
 
 	if (r == GPU_ABSENT)
-		die_absent("no GPU: %s; --cpu runs on the processor", dev_errstr());
+		die_absent("%s; --cpu runs on the processor", dev_errstr());
 	bench_check(r);
 	if (b->copy_gbs < 0)
 		die("--copy-gbs %g: below 0", b->copy_gbs);
