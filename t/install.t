@@ -19,5 +19,5 @@ fi
 ok 'make uninstall' install uninstall
 is 'nothing is left' '' sh -c "find $tmp/root ! -type d"
 ok 'the given names alone' install NAMES=given install
-is 'are these' 'coact moetrace npz2trace place-anneal topk-stats trace-filter' sh -c "ls $to/bin | xargs"
+is 'are these' 'coact moetrace npz2trace pcie-bw place-anneal router-bench topk-stats trace-filter' sh -c "ls $to/bin | xargs"
 done_testing
