@@ -42,6 +42,21 @@ for l in sys.stdin:
     if x[\"kind\"] == \"bench\" and x[\"name\"] == \"stage\":
         m = statistics.median(v if isinstance(v, float) or isinstance(v, int) else v[0] for v in x[\"us\"])
         if abs(float(x[\"median_us\"]) - m) > 1e-3 * m: print(x[\"stage\"], x[\"median_us\"], m)'"
+# Other scores and choices
+awk 'BEGIN { for (i = 0; i < 32; i++) print i % 5 / 10 }' >bias
+for o in '--softmax before' '--softmax before --renorm' '--softmax none' '--sigmoid --renorm' '--sigmoid --bias bias --renorm' \
+	'--sigmoid --bias bias --groups 8 --topk-groups 3' '--groups 4 --topk-groups 2'; do
+	run --tokens 100 --d-model 32 --experts 32 -k 4 --dtype f32 --all-strategies $o >o
+	case $o in *groups*) n=4 ;; *) n=5 ;; esac
+	[ "$(field router check o | grep -cx ok)" = $n ] || echo "$o: $(field router check o | xargs)"
+done >bad 2>&1
+is 'other scores, a bias, groups' '' cat bad
+run --tokens 2000 --d-model 32 --experts 32 -k 4 --dtype f32 --sigmoid --bias bias -o o
+is 'a bias makes experts busy' 1 sh -c "trace-filter --frame router -t o | awk -F'\t' '/^#/ { for (i = 1; i <= NF; i++) if (\$i == \"cv\") c = i; next } { print (\$c > 0.2) }'"
+fails 2 'a bias of others' 'router-bench --cpu --experts 8 --bias bias' 'bias: 32 numbers, and 8 experts'
+fails 2 'half of groups' 'router-bench --cpu --groups 8' 'both'
+fails 2 'groups that do not divide' 'router-bench --cpu --experts 30 --groups 4 --topk-groups 2' 'groups'
+fails 2 'two scores' 'router-bench --cpu --sigmoid --softmax none' 'one of them'
 # Skew: a hot expert of unit logits has several times its share; of the reference's inputs hardly more.
 skew() { run --tokens 2048 --d-model 256 --experts 64 -k 2 --skew-experts 8 --skew-bias 2 "$@" | cat >s; field router max_mean s; }
 is 'a bias of 2 is much' 1 sh -c "awk -v x=$(skew) 'BEGIN { print (x > 4) }'"

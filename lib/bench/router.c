@@ -73,7 +73,7 @@ router_has(const struct router *r, enum router_strategy a, enum router_stage b)
 	int packs = a != ROUTER_MASKED_MATMUL, fused = a == ROUTER_FUSED_SELECT,
 	    whole = a == ROUTER_FUSED_ROUTER;
 
-	if (whole && !r->w)
+	if (whole && (!r->w || r->s.groups))
 		return 0;
 	switch (b) {
 	case ROUTER_LOGIT:
@@ -172,6 +172,7 @@ router_open(struct router *r)
 	const struct dev *d = r->dev;
 	size_t b = tr_size(r->s.type);
 	struct index x;
+	int e;
 
 	r->h.experts = r->s.experts;
 	r->h.k = r->s.k;
@@ -188,13 +189,21 @@ router_open(struct router *r)
 		return GPU_ENOMEM;
 	if (r->w && !(r->router = d->alloc(d, r->s.experts * r->d * b)))
 		return GPU_ENOMEM;
+	if (r->bias) {
+		if (!(r->biases = d->alloc(d, r->s.experts * sizeof *r->biases)))
+			return GPU_ENOMEM;
+		if ((e = d->put(r->biases, r->bias, r->s.experts * sizeof *r->biases)) < 0)
+			return e;
+		r->s.bias = r->biases;
+	}
 	return fill(r);
 }
 
 void
 router_close(struct router *r)
 {
-	void *const all[] = {r->sets, r->gates, r->told, r->work, r->xs, r->packed, r->router};
+	void *const all[] = {r->sets, r->gates,  r->told,   r->work,
+			     r->xs,   r->packed, r->router, r->biases};
 
 	for (size_t i = 0; i < LEN(all); i++)
 		if (all[i])

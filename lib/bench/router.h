@@ -12,7 +12,7 @@ enum router_strategy {
 	ROUTER_MASKED_MATMUL, /* picks become a dense matrix of gates; nothing is moved */
 	ROUTER_FUSED_SELECT,  /* selection counts for the index, too */
 	ROUTER_SINKHORN,      /* selection from the balanced plan */
-	ROUTER_FUSED_ROUTER,  /* product and selection in one, logits never in memory */
+	ROUTER_FUSED_ROUTER,  /* product and selection in one, logits never in memory; no groups */
 	ROUTER_STRATEGIES,
 };
 extern const char *const router_names[ROUTER_STRATEGIES];
@@ -37,6 +37,7 @@ struct router {
 	uint64_t rows, d;   /* d 0: logits alone, neither product nor gather */
 	struct select s;    /* of what strategies but sinkhorn select */
 	struct sinkhorn h;  /* its experts, k and type are set here */
+	const float *bias;  /* host: of s, whose own is set here; or NULL */
 	const void *x, *w;  /* host: [rows][d], [experts][d], or NULL with */
 	const void *logits; /* host: [rows][experts], or NULL with x and w */
 	int warm;           /* always the same buffers; else as many as outgrow the cache */
@@ -45,7 +46,7 @@ struct router {
 	/* router.c's own: device memory, by turns */
 	uint64_t nx, nset;
 	unsigned char *xs, *router, *sets, *packed, *work;
-	float *gates;
+	float *gates, *biases;
 	size_t set, logits_size, picks_size; /* bytes of a set, of its parts */
 	size_t at_ids, at_w, at_counts, at_offsets, at_perm, at_place;
 	struct sinkhorn_told *told;

@@ -48,7 +48,8 @@ value(const struct router *r, const struct got *g, uint64_t t, uint32_t e, doubl
 	double x = number(r->s.type, g->logits, t * r->s.experts + e);
 
 	if (!g->logv)
-		return x;
+		return (r->s.score == RULES_SIGMOID ? 1 / (1 + exp(-x)) : x) +
+		       (r->bias ? r->bias[e] : 0);
 	x = (x - max) / r->h.temperature;
 	return x < -87 ? -1e9 : x + g->logv[e];
 }
@@ -159,7 +160,10 @@ static int
 check_picks(const struct router *r, enum router_strategy a, struct got *g, char *why, size_t size)
 {
 	const uint64_t R = r->rows * r->s.k;
+	struct select s = r->s;
 	uint64_t bad = 0, worse = 0;
+
+	s.bias = r->bias;
 
 	if (a == ROUTER_SINKHORN) {
 		if (!(g->logv = balance(r, g)))
@@ -167,7 +171,7 @@ check_picks(const struct router *r, enum router_strategy a, struct got *g, char 
 		want_values(r, g);
 		bad = others(r, g, 1e-3 + r->h.tolerance);
 	} else {
-		select_plain(&r->s, g->logits, r->rows, g->want, g->want_w);
+		select_plain(&s, g->logits, r->rows, g->want, g->want_w);
 		if (a == ROUTER_FUSED_ROUTER)
 			bad = others(r, g, 0.02); /* sums in another order, rounded to 16 bits */
 		else

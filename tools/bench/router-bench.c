@@ -11,14 +11,18 @@
 #include "../../lib/bench/inputs.h"
 #include "../../lib/bench/logits.h"
 #include "../../lib/bench/stages.h"
+#include "../../lib/route/ruleargs.h"
 #include "size.h"
 
 static struct bench bench;
 static struct inputs in = {.rows = 4096, .experts = 64};
-static struct router router = {.s = {.score = RULES_AFTER}};
+static struct router router;
 static struct tr_list layers, batch_sizes;
 static uint64_t tokens, d_model, experts, topk, iterations = 10, seq_len = 128, hot;
 static double temperature = 1, tolerance;
+static int softmax = -1, sigmoid;
+static const char *bias;
+static uint64_t groups, topk_groups;
 static int dtype = -1, strategy = -1, all, from_trace, sweep, naive, plain;
 static const char *strategies, *isa;
 static struct tool t;
@@ -36,6 +40,15 @@ static const struct opt opts[] = {
 	 &strategy, "that alone (naive_topk)", 0, 0},
 	{0, "strategies", "NAME,...", OPT_STR, &strategies, "these", 0, 0},
 	{0, "all-strategies", NULL, OPT_FLAG, &all, "all of them", 0, 0},
+	{0, "softmax", "before|after|none", OPT_WORD, &softmax,
+	 "weights are a softmax of all logits, of those picked, or logits (after)", 0, 0},
+	{0, "sigmoid", NULL, OPT_FLAG, &sigmoid, "scores are the sigmoid of each logit", 0, 0},
+	{0, "bias", "FILE", OPT_STR, &bias, "a number an expert, added to what chooses", 0, 0},
+	{0, "renorm", NULL, OPT_FLAG, &router.s.renorm, "divide the weights by their sum", 0, 0},
+	{0, "groups", "N", OPT_U64, &groups, "cut the experts into N groups", 1,
+	 SELECT_EXPERTS_MAX},
+	{0, "topk-groups", "N", OPT_U64, &topk_groups, "picks come from N of them", 1,
+	 SELECT_EXPERTS_MAX},
 	{0, "iterations", "N", OPT_U64, &iterations, "sinkhorn: sweeps (10)", 1, 100000},
 	{0, "temperature", "X", OPT_F64, &temperature, "sinkhorn: divide the logits (1)", 0, 0},
 	{0, "tolerance", "X", OPT_F64, &tolerance, "sinkhorn: stop below that change (0)", 0, 0},
@@ -89,6 +102,33 @@ want(const char *list)
 	}
 }
 
+/* What chooses, and what weighs. */
+static void
+scores(struct select *s)
+{
+	static const enum rules_score of[] = {RULES_BEFORE, RULES_AFTER, RULES_NONE};
+	double *b;
+	float *f;
+	uint32_t n;
+
+	if (sigmoid && softmax >= 0)
+		die("--softmax and --sigmoid: one of them");
+	if (!groups != !topk_groups)
+		die("--groups and --topk-groups: both, or none");
+	s->score = sigmoid ? RULES_SIGMOID : softmax < 0 ? RULES_AFTER : of[softmax];
+	s->groups = (uint32_t)groups;
+	s->topk_groups = (uint32_t)topk_groups;
+	if (!bias)
+		return;
+	b = ruleargs_bias(bias, &n);
+	if (n != s->experts)
+		die("%s: %u numbers, and %u experts", bias, n, s->experts);
+	router.bias = f = xcalloc(n, sizeof *f);
+	for (uint32_t i = 0; i < n; i++)
+		f[i] = (float)b[i];
+	free(b);
+}
+
 /* Rows and router, or a trace's logits. */
 static void
 inputs(void)
@@ -104,6 +144,7 @@ inputs(void)
 	s->type = l.type;
 	s->experts = (uint32_t)(from_trace ? l.experts : experts ? experts : 64);
 	s->k = (uint32_t)(topk ? topk : l.topk ? l.topk : 2);
+	scores(s);
 	if (select_fit(s, why, sizeof why) < 0)
 		die("%s", why);
 	router.rows = from_trace ? l.rows : tokens ? tokens : 4096;
