@@ -120,16 +120,13 @@ $(B)/gen/cuda: FORCE
 	@echo '$(GPU_BUILT) $(NVCC_GENCODE)' | cmp -s - $@ || echo '$(GPU_BUILT) $(NVCC_GENCODE)' >$@
 $(B)/kernels/gpu_built.o: $(B)/gen/cuda
 
-define nvcc
+# STRICT=1: warnings and spilled registers are errors
+$(B)/%.o: %.cu $(B)/gen/cuda
 	@mkdir -p $(@D)
 	$(if $(V),,@echo nvcc $<)
-	$(Q)$(NVCC) $(NVCCFLAGS) -DCUDA_HOME='"$(CUDA_HOME)"' -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
-endef
-$(B)/%.o: %.cu $(B)/gen/cuda
-	$(nvcc)
-$(B)/strict/%.o: %.cu $(B)/gen/cuda
-	$(nvcc) -Werror all-warnings -Xptxas -warn-spills,-Werror
-kernels: $(KERNELS:%.cu=$(B)/strict/%.o)
+	$(Q)$(NVCC) $(NVCCFLAGS) $(if $(STRICT),-Werror all-warnings -Xptxas -warn-spills$(comma)-Werror) \
+		-DCUDA_HOME='"$(CUDA_HOME)"' -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+kernels: $(KERNELS:%.cu=$(B)/%.o)
 	$(if $(HAVE_CUDA),,$(error kernels: no $(NVCC)))
 ptxinfo:
 	for k in $(KERNELS); do $(NVCC) $(NVCCFLAGS) -Xptxas -v -c -o /dev/null $$k 2>&1 | c++filt; done
@@ -258,5 +255,5 @@ clean:
 
 FORCE:
 .PHONY: FORCE kernels ptxinfo gpu-check gpu-bench all check asan demo bench lint fuzz install uninstall dist deps tags clean
--include $(OBJ:.o=.d) $(B)/plain/product.d $(EMUOBJ:.o=.d) $(KERNELS:%.cu=$(B)/strict/%.d) \
+-include $(OBJ:.o=.d) $(B)/plain/product.d $(EMUOBJ:.o=.d) \
 	$(GPUTESTS:%=$(B)/t/gpu/%.d) $(TOOLS:%.c=$(B)/%.d) $(UNIT:%.c=$(B)/%.d) $(FUZZ:%.c=$(B)/%.d)
