@@ -127,7 +127,7 @@ $(B)/%.o: %.cu $(B)/gen/cuda
 	$(Q)$(NVCC) $(NVCCFLAGS) $(if $(STRICT),-Werror all-warnings -Xptxas -warn-spills$(comma)-Werror) \
 		-DCUDA_HOME='"$(CUDA_HOME)"' -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
 kernels: $(KERNELS:%.cu=$(B)/%.o)
-	$(if $(HAVE_CUDA),,$(error kernels: no $(NVCC)))
+	$(if $(HAVE_CUDA),,$(error kernels: CUDA=0, or no $(NVCC)))
 ptxinfo:
 	for k in $(KERNELS); do $(NVCC) $(NVCCFLAGS) -Xptxas -v -c -o /dev/null $$k 2>&1 | c++filt; done
 
