@@ -1,7 +1,5 @@
-#include <stdio.h>
-
-#include "../core/size.h"
 #include "bench.h"
+#include "../core/size.h"
 
 enum { LEAST = 11 };
 
@@ -38,8 +36,7 @@ bench_key(struct tr_frame *f, const char *key, double x)
 {
 	char buf[32];
 
-	snprintf(buf, sizeof buf, "%.4g", x);
-	tr_set(f, key, buf);
+	tr_set(f, key, measured_text(x, buf));
 }
 
 void
