@@ -30,6 +30,41 @@ fused_router:logit+select index gather pack route' sh -c 'trace-filter --frame s
 # 300 rows of 64 in, 600 out, 2 bytes each; 600 places and 600 weights of 4
 is 'bytes of a gather' $((900 * 64 * 2 + 600 * 8)) sh -c 'trace-filter --frame stage -t o | awk -F"\t" '"'"'$3 == "gather" { for (i = 1; i <= NF; i++) if (h[i] == "moved_bytes") print $i; exit } /^#/ { n = split($0, h, "\t") }'"'"
 is 'operations of a product' $((2 * 300 * 64 * 16)) sh -c 'trace-filter --frame stage -t o | awk -F"\t" '"'"'$3 == "logit" { for (i = 1; i <= NF; i++) if (h[i] == "flops") print $i; exit } /^#/ { n = split($0, h, "\t") }'"'"
+trace2jsonl o >j
+python3 - >said <<'E' 2>&1
+import json
+f = [x for x in map(json.loads, open('j')) if x['kind'] == 'bench']
+roof = float(next(x for x in f if x['name'] == 'device')['product_tflops'])
+T, d, E, k, bad = 300, 64, 16, 2, 0
+picks, place = T * k * 6, T * k * 8 + (2 * E + 1) * 4
+moved = {'logit': (T * d + E * d + T * E) * 2, 'select': T * E * 2 + picks, 'index': T * k * 2 + place,
+         'logit+select': (T * d + E * d) * 2 + picks, 'select+index': T * E * 2 + picks + T * k * 2 + place,
+         'gather': (T + T * k) * d * 2 + T * k * 8}
+def want(x, key, y):
+    global bad
+    if abs(float(x[key]) - y) > 1e-3 * y:
+        bad += 1
+        print(x['strategy'], x['stage'], key, x[key], y)
+for s in {x['strategy'] for x in f if x['name'] == 'stage'}:
+    stage = {x['stage']: x for x in f if x['name'] == 'stage' and x['strategy'] == s}
+    parts = [b for b in moved if b in stage]
+    size = dict(moved)
+    if s == 'masked_matmul':
+        size['select'] += picks + T * E * 4
+    size['pack'] = size['index'] + size['gather']
+    size['select+pack'] = size['select+index'] + size['gather']
+    size['route'] = sum(size[b] for b in parts)
+    want(stage['route'], 'parts_us', sum(float(stage[b]['median_us']) for b in parts))
+    for b, x in stage.items():
+        want(x, 'moved_bytes', size[b])
+        want(x, 'gbs', size[b] / float(x['median_us']) / 1e3)
+        want(x, 'pct_copy', 100 * float(x['gbs']) / 10)
+        if 'logit' in b or b == 'route':
+            want(x, 'tflops', 2 * T * d * E / float(x['median_us']) / 1e6)
+            want(x, 'pct_product', 100 * float(x['tflops']) / roof)
+print(bad)
+E
+is 'bytes, rates and percents of all stages' 0 cat said
 is 'a sample a turn' '7 7' sh -c "router-bench --cpu --tokens 64 --d-model 16 --samples 7 --copy-gbs 1 -o seven; trace2jsonl seven | python3 -c '
 import json, sys
 f = [json.loads(l) for l in sys.stdin]
