@@ -44,11 +44,7 @@ bench_head(struct bench *b, struct tool *t, uint64_t experts, uint64_t topk)
 {
 	struct tr_frame f;
 
-	tr_new(&f, "trace");
-	tr_setu(&f, "v", 1);
-	tr_setu(&f, "layers", 0);
-	tr_setu(&f, "experts", experts);
-	tr_setu(&f, "topk", topk);
+	tr_new_trace(&f, &(struct tr_list){0}, experts, topk);
 	tool_open(t, &f);
 	tr_new(&f, "bench");
 	tr_set(&f, "name", "device");

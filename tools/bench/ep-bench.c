@@ -193,11 +193,7 @@ put(struct epbench *b)
 	struct tr_frame f;
 	int r;
 
-	tr_new(&f, "trace");
-	tr_setu(&f, "v", 1);
-	tr_setu(&f, "layers", 0);
-	tr_setu(&f, "experts", experts);
-	tr_setu(&f, "topk", topk);
+	tr_new_trace(&f, &(struct tr_list){0}, experts, topk);
 	tool_open(&t, &f);
 	for (int a = 0; a < EPBENCH_STRATEGIES && !table; a++)
 		for (int row = 0; b->want[a] && row < EPBENCH_ROWS; row++) {
