@@ -1,4 +1,7 @@
 #include "bench.h"
+#include <stdlib.h>
+#include <string.h>
+
 #include "../core/size.h"
 
 enum { LEAST = 11 };
@@ -79,4 +82,21 @@ bench_samples(const double *us, int n, int most)
 		sum += us[i];
 	k = sum > 0 ? (int)MIN(0.2e6 * n / sum, 1e6) : most;
 	return MIN(MAX(k, LEAST), most);
+}
+
+void
+bench_want(const char *option, const char *list, const char *const *names, int n, int *wanted)
+{
+	char *all = xstrdup(list), *rest = all, *name;
+
+	while ((name = strsep(&rest, ","))) {
+		int a = 0;
+
+		while (a < n && strcmp(name, names[a]) != 0)
+			a++;
+		if (a == n)
+			die("--%s: no strategy '%s'", option, name);
+		wanted[a] = 1;
+	}
+	free(all);
 }

@@ -5,7 +5,6 @@
  * checked.
  */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "../../lib/bench/bench.h"
@@ -62,27 +61,6 @@ struct timed {
 static struct timed timed[LAYER_STRATEGIES * LAYER_STAGES];
 static int ntimed, wanted[LAYER_STRATEGIES], turns;
 static char check[LAYER_STRATEGIES][96];
-
-/* 1: named, so that it has to be there. */
-static int
-want(void)
-{
-	char *name, *list = strategies ? xstrdup(strategies) : NULL, *rest = list;
-
-	for (int a = 0; a < LAYER_STRATEGIES; a++)
-		wanted[a] = !strategies;
-	while ((name = strsep(&rest, ","))) {
-		int a = 0;
-
-		while (a < LAYER_STRATEGIES && strcmp(name, layer_names[a]) != 0)
-			a++;
-		if (a == LAYER_STRATEGIES)
-			die("--strategy: no strategy '%s'", name);
-		wanted[a] = 1;
-	}
-	free(list);
-	return strategies != NULL;
-}
 
 static void
 sizes(void)
@@ -209,12 +187,16 @@ put_load(void)
 int
 main(int argc, char **argv)
 {
-	int named;
+	int named; /* so that it has to be there */
 
 	tool_start(&t, argc, argv);
 	if (t.nfiles)
 		die("%s: there is nothing to read", t.files[0]);
-	named = want();
+	named = strategies != NULL;
+	for (int a = 0; a < LAYER_STRATEGIES; a++)
+		wanted[a] = !named;
+	if (named)
+		bench_want("strategy", strategies, layer_names, LAYER_STRATEGIES, wanted);
 	sizes();
 	bench_open(&bench, &t);
 	bench_check(layer_open(&layer));
