@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,4 +34,20 @@ sample_of(const double *x, int n, struct sample *s)
 		n, quantile(y, n, 0.5), quantile(y, n, 0.1), quantile(y, n, 0.9), y[0], y[n - 1]};
 	free(y);
 	return 0;
+}
+
+void
+sample_spread(const double *x, int n, double *max_mean, double *cv)
+{
+	double sum = 0, square = 0, most = 0, mean;
+
+	for (int i = 0; i < n; i++) {
+		sum += x[i];
+		most = fmax(most, x[i]);
+	}
+	mean = sum / n;
+	for (int i = 0; i < n; i++)
+		square += (x[i] - mean) * (x[i] - mean);
+	*max_mean = mean > 0 ? most / mean : NAN;
+	*cv = mean > 0 ? sqrt(square / n) / mean : NAN;
 }
