@@ -12,8 +12,14 @@ ascending(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double
-quantile(const double *x, int n, double q)
+void
+sample_sort(double *x, int n)
+{
+	qsort(x, (size_t)n, sizeof *x, ascending);
+}
+
+double
+sample_quantile(const double *x, int n, double q)
 {
 	double at = q * (n - 1);
 	int i = (int)at;
@@ -29,9 +35,13 @@ sample_of(const double *x, int n, struct sample *s)
 	if (!y)
 		return -1;
 	memcpy(y, x, (size_t)n * sizeof *y);
-	qsort(y, (size_t)n, sizeof *y, ascending);
-	*s = (struct sample){
-		n, quantile(y, n, 0.5), quantile(y, n, 0.1), quantile(y, n, 0.9), y[0], y[n - 1]};
+	sample_sort(y, n);
+	*s = (struct sample){n,
+			     sample_quantile(y, n, 0.5),
+			     sample_quantile(y, n, 0.1),
+			     sample_quantile(y, n, 0.9),
+			     y[0],
+			     y[n - 1]};
 	free(y);
 	return 0;
 }
