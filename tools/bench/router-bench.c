@@ -117,6 +117,8 @@ main(int argc, char **argv)
 		die("-l: only with --from-trace");
 	if (!sweep && batch_sizes.n)
 		die("--batch-sizes: only with --sweep");
+	if (sweep && stages.timeline)
+		die("--timeline: not with --sweep");
 	if (isa && select_isa(isa) < 0)
 		die("--isa %s: not on this processor", isa);
 	if (!(temperature > 0) || tolerance < 0)
