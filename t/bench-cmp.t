@@ -55,6 +55,8 @@ is 'fewer bytes a second' '0.9091 slower' sh -c "bench-cmp --key gbs -t m1 g | a
 is 'exit 1' 1 sh -c 'bench-cmp --key gbs m1 g >out; echo $?'
 is 'more' faster sh -c "bench-cmp --key gbs -t g m1 | awk 'END { print \$NF }'"
 is 'no bytes told' '- - - -' sh -c "bench-cmp --key gbs -t old new | awk -F'\t' 'END { print \$6, \$7, \$8, \$11 }'"
+run ms '"t":1' '123456 123456'
+is 'long times, as the run itself tells them' '123456 123456' sh -c "bench-cmp -t ms ms | awk -F'\t' 'END { print \$6, \$7 }'"
 # The interval
 same 'the same seed, the same bytes' 'bench-cmp -t old wide' 'bench-cmp -t -s 1 old wide'
 is 'another seed, nearly the same' 1 sh -c "for s in 1 2; do bench-cmp -s \$s -t old wide | awk 'END { print \$9, \$10 }'; done |

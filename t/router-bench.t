@@ -30,6 +30,41 @@ fused_router:logit+select index gather pack route' sh -c 'trace-filter --frame s
 # 300 rows of 64 in, 600 out, 2 bytes each; 600 places and 600 weights of 4
 is 'bytes of a gather' $((900 * 64 * 2 + 600 * 8)) sh -c 'trace-filter --frame stage -t o | awk -F"\t" '"'"'$3 == "gather" { for (i = 1; i <= NF; i++) if (h[i] == "moved_bytes") print $i; exit } /^#/ { n = split($0, h, "\t") }'"'"
 is 'operations of a product' $((2 * 300 * 64 * 16)) sh -c 'trace-filter --frame stage -t o | awk -F"\t" '"'"'$3 == "logit" { for (i = 1; i <= NF; i++) if (h[i] == "flops") print $i; exit } /^#/ { n = split($0, h, "\t") }'"'"
+trace2jsonl o >j
+python3 - >said <<'E' 2>&1
+import json
+f = [x for x in map(json.loads, open('j')) if x['kind'] == 'bench']
+roof = float(next(x for x in f if x['name'] == 'device')['product_tflops'])
+T, d, E, k, bad = 300, 64, 16, 2, 0
+picks, place = T * k * 6, T * k * 8 + (2 * E + 1) * 4
+moved = {'logit': (T * d + E * d + T * E) * 2, 'select': T * E * 2 + picks, 'index': T * k * 2 + place,
+         'logit+select': (T * d + E * d) * 2 + picks, 'select+index': T * E * 2 + picks + T * k * 2 + place,
+         'gather': (T + T * k) * d * 2 + T * k * 8}
+def want(x, key, y):
+    global bad
+    if abs(float(x[key]) - y) > 1e-3 * y:
+        bad += 1
+        print(x['strategy'], x['stage'], key, x[key], y)
+for s in {x['strategy'] for x in f if x['name'] == 'stage'}:
+    stage = {x['stage']: x for x in f if x['name'] == 'stage' and x['strategy'] == s}
+    parts = [b for b in moved if b in stage]
+    size = dict(moved)
+    if s == 'masked_matmul':
+        size['select'] += picks + T * E * 4
+    size['pack'] = size['index'] + size['gather']
+    size['select+pack'] = size['select+index'] + size['gather']
+    size['route'] = sum(size[b] for b in parts)
+    want(stage['route'], 'parts_us', sum(float(stage[b]['median_us']) for b in parts))
+    for b, x in stage.items():
+        want(x, 'moved_bytes', size[b])
+        want(x, 'gbs', size[b] / float(x['median_us']) / 1e3)
+        want(x, 'pct_copy', 100 * float(x['gbs']) / 10)
+        if 'logit' in b or b == 'route':
+            want(x, 'tflops', 2 * T * d * E / float(x['median_us']) / 1e6)
+            want(x, 'pct_product', 100 * float(x['tflops']) / roof)
+print(bad)
+E
+is 'bytes, rates and percents of all stages' 0 cat said
 is 'a sample a turn' '7 7' sh -c "router-bench --cpu --tokens 64 --d-model 16 --samples 7 --copy-gbs 1 -o seven; trace2jsonl seven | python3 -c '
 import json, sys
 f = [json.loads(l) for l in sys.stdin]
@@ -89,6 +124,8 @@ print(len(x), len({b['tid'] for b in x}), sum(a[1] > b[0] + 1e-2 for a, b in zip
 run --sweep --batch-sizes 1,3 --seq-len 32 --d-model 48 --experts 8 -k 3 --dtype f32 -o o
 is 'the sweep' 'atomic 32 ok index 32 ok atomic 96 ok index 96 ok' sh -c "trace-filter --frame sweep -t o | awk -F'\t' '/^# name.packing/ { for (i = 1; i <= NF; i++) if (\$i == \"check\") c = i; next } c && \$1 == \"sweep\" && \$2 ~ /atomic|index/ { print \$2, \$5, \$c }' | xargs"
 is 'its theory' "$(awk 'BEGIN { printf "%.4g", 2 * 32 * 3 * 48 * 4 / 10e9 * 1e6 }')" sh -c "trace-filter --frame sweep -t o | awk -F'\t' '/^# name.packing/ { for (i = 1; i <= NF; i++) if (\$i == \"theory_us\") c = i; next } c { print \$c; exit }'"
+run --copy-gbs 0.00001 --sweep --batch-sizes 1 --seq-len 32 --d-model 48 --experts 8 -k 3 --dtype f32 -o o2
+is 'a long one to the unit' $((2 * 32 * 3 * 48 * 4 * 100)) sh -c "trace-filter --frame sweep -t o2 | awk -F'\t' '/^# name.packing/ { for (i = 1; i <= NF; i++) if (\$i == \"theory_us\") c = i; next } c { print \$c; exit }'"
 ok 'drawn' plot-curves --frame sweep -x tokens -y naive_us,index_us,theory_us --logx --logy -o s.svg o
 ok 'another naive way' run --sweep --naive scan --batch-sizes 2 --seq-len 16 --d-model 8 -o /dev/null
 same 'the same sizes with more threads' "router-bench $small -j 3 --tokens 300 --d-model 64 --all-strategies | trace-filter --frame router -t - | cut -f 2,3,13-" \
@@ -99,6 +136,7 @@ fails 2 'too many experts' 'router-bench --cpu --experts 1025' 'experts'
 fails 2 'too many of a trace' "trace-gen --logits --rows 2 --experts 1025 -k 2 | router-bench --cpu --from-trace" '1025'
 fails 2 'no such strategy' 'router-bench --cpu --strategies naive_topk,best' "no strategy 'best'"
 fails 2 'no such strategy alone' 'router-bench --cpu --strategy best' 'strategy'
+fails 2 'a timeline of a sweep' 'router-bench --cpu --sweep --timeline x' 'not with --sweep'
 fails 2 'a trace without logits' 'trace-gen --rows 4 | router-bench --cpu --from-trace' 'logit'
 fails 2 'no trace' ': | router-bench --cpu --from-trace' ''
 fails 2 'too little memory' '(ulimit -v 4000000; router-bench --cpu --tokens 1000000 --d-model 100000)' 'memory'

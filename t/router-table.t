@@ -27,6 +27,20 @@ done | sort >have
 is 'every kernel of a router, and no other' '' diff have names
 is 'its launches, and router-bench with the options' '2 router-bench sinkhorn' sh -c \
 	"awk 'p == \"--launch-count\" { n = \$0 } { p = \$0 } /^router-bench/ { r = \$0 } END { print n, r, \$0 }' said"
+is 'counted for each kernel apart' per-launch-config sh -c "sed -n '/^--filter-mode/ { n; p; }' said"
+cat >ncu <<'E'
+#!/bin/sh
+while [ "$1" != router-bench ]; do
+	case $1 in regex:*) echo "$1" ;; esac
+	shift
+done
+exec "$@"
+E
+small='--cpu --tokens 64 --d-model 32'
+export PATH="$PWD:$PATH"
+is 'kernels by a part of their name, of one strategy' regex:select profile-kernels --kernels select --strategy sinkhorn $small
+ok 'or of all' profile-kernels $small
+PATH=${PATH#*:}
 rm ncu
 if command -v ncu >/dev/null; then
 	skip_one 'there is a profiler'

@@ -1,7 +1,8 @@
-#include <stdio.h>
+#include "bench.h"
+#include <stdlib.h>
+#include <string.h>
 
 #include "../core/size.h"
-#include "bench.h"
 
 enum { LEAST = 11 };
 
@@ -38,8 +39,7 @@ bench_key(struct tr_frame *f, const char *key, double x)
 {
 	char buf[32];
 
-	snprintf(buf, sizeof buf, "%.4g", x);
-	tr_set(f, key, buf);
+	tr_set(f, key, measured_text(x, buf));
 }
 
 void
@@ -47,11 +47,7 @@ bench_head(struct bench *b, struct tool *t, uint64_t experts, uint64_t topk)
 {
 	struct tr_frame f;
 
-	tr_new(&f, "trace");
-	tr_setu(&f, "v", 1);
-	tr_setu(&f, "layers", 0);
-	tr_setu(&f, "experts", experts);
-	tr_setu(&f, "topk", topk);
+	tr_new_trace(&f, &(struct tr_list){0}, experts, topk);
 	tool_open(t, &f);
 	tr_new(&f, "bench");
 	tr_set(&f, "name", "device");
@@ -86,4 +82,21 @@ bench_samples(const double *us, int n, int most)
 		sum += us[i];
 	k = sum > 0 ? (int)MIN(0.2e6 * n / sum, 1e6) : most;
 	return MIN(MAX(k, LEAST), most);
+}
+
+void
+bench_want(const char *option, const char *list, const char *const *names, int n, int *wanted)
+{
+	char *all = xstrdup(list), *rest = all, *name;
+
+	while ((name = strsep(&rest, ","))) {
+		int a = 0;
+
+		while (a < n && strcmp(name, names[a]) != 0)
+			a++;
+		if (a == n)
+			die("--%s: no strategy '%s'", option, name);
+		wanted[a] = 1;
+	}
+	free(all);
 }

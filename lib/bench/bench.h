@@ -39,6 +39,8 @@ void bench_head(struct bench *b, struct tool *t, uint64_t experts, uint64_t topk
 void bench_check(int r);
 /* How many samples of calls that last us [n]: so many that each has 0.2 s, 11 to most. */
 int bench_samples(const double *us, int n, int most);
+/* wanted[a] = 1 for each of names [n] in list, by commas; dies of another, naming option. */
+void bench_want(const char *option, const char *list, const char *const *names, int n, int *wanted);
 /* A number of a key, short. */
 void bench_key(struct tr_frame *f, const char *key, double x);
 

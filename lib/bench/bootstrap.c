@@ -3,24 +3,7 @@
 
 #include "bootstrap.h"
 #include "rng.h"
-
-static int
-ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* Between ranks linearly, of x ascending. */
-static double
-quantile(const double *x, int n, double q)
-{
-	double at = q * (n - 1);
-	int i = (int)at;
-
-	return i + 1 < n ? x[i] + (at - i) * (x[i + 1] - x[i]) : x[n - 1];
-}
+#include "sample.h"
 
 /* The median of n draws from x ascending: as many of each as times says. */
 static double
@@ -58,17 +41,17 @@ bootstrap_ratio(const double *a, int n, const double *b, int m, uint64_t seed, u
 	if (ok) {
 		memcpy(x, a, (size_t)n * sizeof *x);
 		memcpy(y, b, (size_t)m * sizeof *y);
-		qsort(x, (size_t)n, sizeof *x, ascending);
-		qsort(y, (size_t)m, sizeof *y, ascending);
+		sample_sort(x, n);
+		sample_sort(y, m);
 		for (uint64_t i = 0; i < BOOTSTRAP_TIMES; i++) {
 			double below = draw(x, times, n, seed, 2 * stream, i);
 
 			ratio[i] = draw(y, times, m, seed, 2 * stream + 1, i) / below;
 		}
-		qsort(ratio, BOOTSTRAP_TIMES, sizeof *ratio, ascending);
-		r->ratio = quantile(y, m, 0.5) / quantile(x, n, 0.5);
-		r->lo = quantile(ratio, BOOTSTRAP_TIMES, 0.025);
-		r->hi = quantile(ratio, BOOTSTRAP_TIMES, 0.975);
+		sample_sort(ratio, BOOTSTRAP_TIMES);
+		r->ratio = sample_quantile(y, m, 0.5) / sample_quantile(x, n, 0.5);
+		r->lo = sample_quantile(ratio, BOOTSTRAP_TIMES, 0.025);
+		r->hi = sample_quantile(ratio, BOOTSTRAP_TIMES, 0.975);
 	}
 	free(x);
 	free(y);

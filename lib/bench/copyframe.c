@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,8 +31,7 @@ set(struct tr_frame *f, const char *key, double x, int told)
 {
 	char buf[32];
 
-	snprintf(buf, sizeof buf, "%.4g", x);
-	tr_set(f, key, told ? buf : "-");
+	tr_set(f, key, measured_text(told ? x : NAN, buf));
 }
 
 static void

@@ -1,18 +1,22 @@
+#include <math.h>
 #include <stdio.h>
 
 #include "measured.h"
 
 /* Four digits tell all that a clock can. */
+const char *
+measured_text(double x, char buf[32])
+{
+	snprintf(buf, 32, fabs(x) >= 1e4 && fabs(x) < 1e15 ? "%.0f" : "%.4g", x);
+	return x == x ? buf : "-";
+}
+
 static int
 set(struct tr_frame *f, const char *key, double x, int told)
 {
 	char buf[32];
 
-	snprintf(buf, sizeof buf, "%.4g", x);
-	return told ? tr_set(f, key,
-			     x >= 1e4 && x < 1e15 ? (snprintf(buf, sizeof buf, "%.0f", x), buf)
-						  : buf)
-		    : tr_set(f, key, "-");
+	return tr_set(f, key, measured_text(told ? x : NAN, buf));
 }
 
 int

@@ -24,6 +24,8 @@ struct measured {
 	const char *check;    /* NULL: "-" */
 };
 
+/* How frames say a number: four digits, or to the unit from 1e4; "-" of NAN.  buf. */
+const char *measured_text(double x, char buf[32]);
 /* Append to f, a frame with its own keys set.  0 or TR_E.... */
 int measured_put(struct tr_frame *f, const struct measured *m);
 

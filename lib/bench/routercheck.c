@@ -8,6 +8,7 @@
 #include "../core/size.h"
 #include "devown.h"
 #include "router.h"
+#include "sample.h"
 
 enum { ROWS = 64 }; /* gathered rows looked at */
 
@@ -276,19 +277,14 @@ static void
 load(const struct router *r, const struct got *g, struct router_result *to)
 {
 	const uint32_t E = r->s.experts;
-	double count[SELECT_EXPERTS_MAX] = {0}, sum = 0, square = 0, most = 0, mean;
+	double count[SELECT_EXPERTS_MAX] = {0}, max_mean, cv;
 
 	for (uint64_t i = 0; i < r->rows * r->s.k; i++)
 		if (g->ids[i] < E)
 			count[g->ids[i]]++;
-	for (uint32_t e = 0; e < E; e++) {
-		sum += count[e];
-		square += count[e] * count[e];
-		most = MAX(most, count[e]);
-	}
-	mean = sum / E;
-	to->max_mean = mean > 0 ? (float)(most / mean) : 0;
-	to->cv = mean > 0 ? (float)(sqrt(MAX(square / E - mean * mean, 0)) / mean) : 0;
+	sample_spread(count, (int)E, &max_mean, &cv);
+	to->max_mean = (float)max_mean;
+	to->cv = (float)cv;
 }
 
 int

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,8 +12,14 @@ ascending(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double
-quantile(const double *x, int n, double q)
+void
+sample_sort(double *x, int n)
+{
+	qsort(x, (size_t)n, sizeof *x, ascending);
+}
+
+double
+sample_quantile(const double *x, int n, double q)
 {
 	double at = q * (n - 1);
 	int i = (int)at;
@@ -28,9 +35,29 @@ sample_of(const double *x, int n, struct sample *s)
 	if (!y)
 		return -1;
 	memcpy(y, x, (size_t)n * sizeof *y);
-	qsort(y, (size_t)n, sizeof *y, ascending);
-	*s = (struct sample){
-		n, quantile(y, n, 0.5), quantile(y, n, 0.1), quantile(y, n, 0.9), y[0], y[n - 1]};
+	sample_sort(y, n);
+	*s = (struct sample){n,
+			     sample_quantile(y, n, 0.5),
+			     sample_quantile(y, n, 0.1),
+			     sample_quantile(y, n, 0.9),
+			     y[0],
+			     y[n - 1]};
 	free(y);
 	return 0;
+}
+
+void
+sample_spread(const double *x, int n, double *max_mean, double *cv)
+{
+	double sum = 0, square = 0, most = 0, mean;
+
+	for (int i = 0; i < n; i++) {
+		sum += x[i];
+		most = fmax(most, x[i]);
+	}
+	mean = sum / n;
+	for (int i = 0; i < n; i++)
+		square += (x[i] - mean) * (x[i] - mean);
+	*max_mean = mean > 0 ? most / mean : NAN;
+	*cv = mean > 0 ? sqrt(square / n) / mean : NAN;
 }

@@ -57,23 +57,6 @@ measure(struct eplayer *l, const struct epbench *b, double *mine)
 	return 0;
 }
 
-/* max / mean and deviation / mean. */
-static void
-skew(const double *x, int n, double *max_mean, double *cv)
-{
-	double sum = 0, square = 0, most = 0, mean;
-
-	for (int i = 0; i < n; i++) {
-		sum += x[i];
-		most = fmax(most, x[i]);
-	}
-	mean = sum / n;
-	for (int i = 0; i < n; i++)
-		square += (x[i] - mean) * (x[i] - mean);
-	*max_mean = mean > 0 ? most / mean : NAN;
-	*cv = mean > 0 ? sqrt(square / n) / mean : NAN;
-}
-
 /* Loads of a strategy, of its pass just done. */
 static int
 load(struct eplayer *l, struct epbench *b, int a)
@@ -93,13 +76,13 @@ load(struct eplayer *l, struct epbench *b, int a)
 		for (int p = 1; p < size; p++)
 			for (uint32_t e = 0; e < l->experts; e++)
 				mine[e] += all[p * n + (int)e];
-		skew(mine, (int)l->experts, &t->expert_max_mean, &t->expert_cv);
+		sample_spread(mine, (int)l->experts, &t->expert_max_mean, &t->expert_cv);
 		t->sent = 0;
 		for (int p = 0; p < size; p++) {
 			rank[p] = all[p * n + (int)l->experts];
 			t->sent = fmax(t->sent, all[p * n + (int)l->experts + 1]);
 		}
-		skew(rank, size, &t->rank_max_mean, &t->rank_cv);
+		sample_spread(rank, size, &t->rank_max_mean, &t->rank_cv);
 		t->sent *= (double)(l->d * tr_size(l->type) + 4);
 	}
 	free(mine);

@@ -1,18 +1,15 @@
 #include <math.h>
-#include <stdio.h>
 
 #include "../bench/measured.h"
 #include "epbench.h"
 #include "size.h"
 
-/* Four digits tell all that a clock can. */
 static int
 set(struct tr_frame *f, const char *key, double x)
 {
 	char buf[32];
 
-	snprintf(buf, sizeof buf, fabs(x) >= 1e4 && fabs(x) < 1e15 ? "%.0f" : "%.4g", x);
-	return tr_set(f, key, x == x ? buf : "-");
+	return tr_set(f, key, measured_text(x, buf));
 }
 
 /* What both kinds of frame say of the run. */

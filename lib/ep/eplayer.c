@@ -5,9 +5,6 @@
 #include "eplayerown.h"
 #include "size.h"
 
-const char *const eplayer_phases[] = {"logit", "select", "index",  "select+index", "gather", "meta",
-				      "comm",  "local",  "remote", "return",       "combine"};
-
 /* The router's stage that a phase is. */
 static const enum router_stage stage[] = {ROUTER_LOGIT, ROUTER_SELECT, ROUTER_INDEX,
 					  ROUTER_SELECT_INDEX, ROUTER_GATHER};

@@ -26,7 +26,6 @@ enum eplayer_phase {
 	EPLAYER_COMBINE,      /* weighted sums */
 	EPLAYER_PHASES,
 };
-extern const char *const eplayer_phases[EPLAYER_PHASES];
 
 enum { EPLAYER_CHUNKS_MAX = 64 };
 
@@ -53,7 +52,7 @@ struct eplayer {
 	int chunks;              /* of a message, where experts work meanwhile */
 	int combine;             /* 0: rows stay where they are once the experts are done */
 
-	/* layer.c's own */
+	/* eplayer.c's own */
 	struct router router;
 	struct eplayer_own *own;
 };

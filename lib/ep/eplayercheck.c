@@ -369,17 +369,21 @@ int
 eplayer_check(struct eplayer *l, enum router_strategy a)
 {
 	struct router_result route;
+	enum rules_score score = l->router.s.score;
 	int combine = l->combine, r = eplayer_told(l, router_check(&l->router, a, &route));
 
 	if (r == 0 && strcmp(route.check, "ok"))
 		r = ep_fail(l->ep, "the route differs: %s", route.check);
 	l->combine = 1;
 	l->own->identity = 1;
+	/* logits for weights: those of a token that add up to 1 hide whose they are */
+	l->router.s.score = RULES_NONE;
 	if (r == 0)
 		r = check_identity(l, a, 0);
 	if (r == 0)
 		r = check_identity(l, a, 1);
 	l->own->identity = 0;
+	l->router.s.score = score;
 	if (r == 0 && l->hidden)
 		r = check_real(l, a);
 	l->combine = combine;

@@ -1,4 +1,4 @@
-/* What layer.c and layercheck.c share of a layer. */
+/* What eplayer.c and eplayercheck.c share of a layer. */
 #ifndef EPLAYEROWN_H
 #define EPLAYEROWN_H
 

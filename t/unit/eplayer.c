@@ -260,6 +260,13 @@ main(void)
 		check(faults[i].what, EP_SHM, 3, r, faults[i].why);
 		check(faults[i].what, EP_LOOP, 3, r, faults[i].why);
 	}
+	/* what rounds away is no help to find a fault */
+	r.type = TR_BF16;
+	for (size_t i = 0; i < 2; i++) {
+		r.strategy = i ? ROUTER_FUSED_SELECT : ROUTER_NAIVE_TOPK;
+		r.fault = WEIGHT;
+		check("weights of another token, bf16", EP_LOOP, 3, r, "token 0, column");
+	}
 	printf("1..%d\n", tests);
 	return bad != 0;
 }

@@ -52,6 +52,16 @@ bad_combine(const struct dev *d, const struct index *x, enum tr_type type, const
 	return r | cpu.combine(d, x, type, from, dm, w, rows - 1, to, stream);
 }
 
+/* Each token but the last has the next one's weights. */
+static int
+next_combine(const struct dev *d, const struct index *x, enum tr_type type, const void *from,
+	     uint64_t dm, const float *w, uint64_t rows, void *to, void *stream)
+{
+	int r = cpu.combine(d, x, type, from, dm, w, rows, to, stream);
+
+	return r | cpu.combine(d, x, type, from, dm, w + x->k, rows - 1, to, stream);
+}
+
 /* Two packed rows change places. */
 static int
 bad_gather(const struct dev *d, const struct index *x, enum tr_type type, const void *from,
@@ -68,11 +78,11 @@ bad_gather(const struct dev *d, const struct index *x, enum tr_type type, const 
 }
 
 static void
-check(const struct dev *d, const char *what, const char *want)
+check(const struct dev *d, enum tr_type type, const char *what, const char *want)
 {
 	struct layer l = {.dev = d,
 			  .jobs = 2,
-			  .f = {6, 32, 48, TR_F32},
+			  .f = {6, 32, 48, type},
 			  .rows = 40,
 			  .k = 2,
 			  .seed = 3,
@@ -94,17 +104,19 @@ main(void)
 
 	dev_cpu(&cpu, 1);
 	d = cpu;
-	check(&d, "nothing wrong", "ok");
+	check(&d, TR_F32, "nothing wrong", "ok");
 	d.ffn = bad_ffn;
-	check(&d, "one number of one row", "1 of 15 rows differ (0.02), 0 tokens");
+	check(&d, TR_F32, "one number of one row", "1 of 15 rows differ (0.02), 0 tokens");
 	d.ffn = nan_ffn;
-	check(&d, "NaN everywhere", "15 of 15 rows differ");
+	check(&d, TR_F32, "NaN everywhere", "15 of 15 rows differ");
 	d = cpu;
 	d.combine = bad_combine;
-	check(&d, "a token without its weights", ", 1 tokens");
+	check(&d, TR_F32, "a token without its weights", ", 1 tokens");
+	d.combine = next_combine;
+	check(&d, TR_BF16, "weights of other tokens", ", 39 tokens");
 	d = cpu;
 	d.gather = bad_gather;
-	check(&d, "rows of two tokens changed", ", 2 tokens");
+	check(&d, TR_F32, "rows of two tokens changed", ", 2 tokens");
 	printf("1..%d\n", tests);
 	return 0;
 }

@@ -425,6 +425,37 @@ refusals(void)
 	end("what does not fit, and why");
 }
 
+/* Gates: each pick's weight, 0 of all others, whatever was there. */
+static void
+gates(void)
+{
+	enum { T = 2500, E = 7, K = 3 }; /* more than a thread's share of rows */
+	struct select s = {.experts = E, .k = K, .type = TR_F32};
+	uint16_t *ids = malloc(T * K * sizeof *ids);
+	float *w = malloc(T * K * sizeof *w), *got = malloc(T * E * sizeof *got);
+
+	for (uint32_t i = 0; i < T * K; i++) {
+		ids[i] = (uint16_t)(i % 11 == 0 ? SELECT_NONE : (i / K + i % K * 2) % E);
+		w[i] = (float)(i + 1);
+	}
+	for (uint32_t i = 0; i < T * E; i++)
+		got[i] = NAN;
+	select_mask(&s, ids, w, T, got, 3);
+	for (uint32_t t = 0; t < T; t++)
+		for (uint32_t e = 0; e < E; e++) {
+			float want = 0;
+
+			for (uint32_t j = 0; j < K; j++)
+				if (ids[t * K + j] == e)
+					want = w[t * K + j];
+			wrong += got[t * E + e] != want;
+		}
+	free(ids);
+	free(w);
+	free(got);
+	end("gates of picks");
+}
+
 int
 main(void)
 {
@@ -445,6 +476,7 @@ main(void)
 	}
 	select_isa(first);
 	threads();
+	gates();
 	printf("1..%d\n", tests);
 	return bad != 0;
 }

@@ -2,13 +2,13 @@
  * Two runs in, as bench frames; for each measurement that both hold a row out: medians,
  * their ratio, a bootstrap interval of it, what that says.  Exit 1 where one got slower.
  */
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../../lib/bench/bootstrap.h"
+#include "../../lib/bench/measured.h"
 #include "../../lib/bench/runs.h"
-#include "../../lib/bench/sample.h"
 #include "tool.h"
 
 enum { KEY_US, KEY_GBS };
@@ -106,8 +106,7 @@ set(struct tr_frame *f, const char *name, double x, int told)
 {
 	char buf[32];
 
-	snprintf(buf, sizeof buf, "%.4g", x);
-	if (tr_set(f, name, told ? buf : "-") < 0)
+	if (tr_set(f, name, measured_text(told ? x : NAN, buf)) < 0)
 		die("a measurement has too many keys");
 }
 

@@ -4,8 +4,6 @@
  * is lib/ep/transport's.  Every strategy is checked to the bit before it is measured.
  */
 #include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -88,22 +86,16 @@ hush(int of)
 static void
 want(struct epbench *b)
 {
-	char *name, *rest = xstrdup(strategies ? strategies : "");
+	const char *names[EPBENCH_STRATEGIES];
 
 	if (all + (strategies != NULL) + (strategy >= 0) > 1)
 		die("--strategy, --strategies and --all-strategies: one of them");
-	for (int a = 0; a < EPBENCH_STRATEGIES; a++)
+	for (int a = 0; a < EPBENCH_STRATEGIES; a++) {
+		names[a] = router_names[epbench_strategies[a]];
 		b->want[a] = all || (!strategies && a == (strategy < 0 ? 0 : strategy));
-	while (strategies && (name = strsep(&rest, ","))) {
-		int a = 0;
-
-		while (a < EPBENCH_STRATEGIES &&
-		       strcmp(name, router_names[epbench_strategies[a]]) != 0)
-			a++;
-		if (a == EPBENCH_STRATEGIES)
-			die("--strategies: no strategy '%s' that moves rows", name);
-		b->want[a] = 1;
 	}
+	if (strategies)
+		bench_want("strategies", strategies, names, EPBENCH_STRATEGIES, b->want);
 }
 
 /* A GPU for each rank of this host, where the launcher shows them all to each. */
@@ -193,11 +185,7 @@ put(struct epbench *b)
 	struct tr_frame f;
 	int r;
 
-	tr_new(&f, "trace");
-	tr_setu(&f, "v", 1);
-	tr_setu(&f, "layers", 0);
-	tr_setu(&f, "experts", experts);
-	tr_setu(&f, "topk", topk);
+	tr_new_trace(&f, &(struct tr_list){0}, experts, topk);
 	tool_open(&t, &f);
 	for (int a = 0; a < EPBENCH_STRATEGIES && !table; a++)
 		for (int row = 0; b->want[a] && row < EPBENCH_ROWS; row++) {

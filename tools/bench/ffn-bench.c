@@ -4,8 +4,6 @@
  * products and the library's grouped product, by turns on the same rows, each result
  * checked.
  */
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "../../lib/bench/bench.h"
@@ -62,27 +60,6 @@ struct timed {
 static struct timed timed[LAYER_STRATEGIES * LAYER_STAGES];
 static int ntimed, wanted[LAYER_STRATEGIES], turns;
 static char check[LAYER_STRATEGIES][96];
-
-/* 1: named, so that it has to be there. */
-static int
-want(void)
-{
-	char *name, *list = strategies ? xstrdup(strategies) : NULL, *rest = list;
-
-	for (int a = 0; a < LAYER_STRATEGIES; a++)
-		wanted[a] = !strategies;
-	while ((name = strsep(&rest, ","))) {
-		int a = 0;
-
-		while (a < LAYER_STRATEGIES && strcmp(name, layer_names[a]) != 0)
-			a++;
-		if (a == LAYER_STRATEGIES)
-			die("--strategy: no strategy '%s'", name);
-		wanted[a] = 1;
-	}
-	free(list);
-	return strategies != NULL;
-}
 
 static void
 sizes(void)
@@ -183,25 +160,24 @@ put_stage(const struct timed *m)
 static void
 put_load(void)
 {
+	double n[SELECT_EXPERTS_MAX], max_mean, cv;
 	uint64_t most = 0, none = 0;
-	double mean = (double)(layer.rows * layer.k) / layer.f.experts, square = 0;
 	struct tr_frame f;
 
 	for (uint32_t e = 0; e < layer.f.experts; e++) {
-		uint32_t n = layer.host.counts[e];
-
-		most = MAX(most, n);
-		none += !n;
-		square += (n - mean) * (n - mean);
+		n[e] = layer.host.counts[e];
+		most = MAX(most, layer.host.counts[e]);
+		none += !layer.host.counts[e];
 	}
+	sample_spread(n, (int)layer.f.experts, &max_mean, &cv);
 	tr_new(&f, "bench");
 	tr_set(&f, "name", "load");
 	tr_setu(&f, "routes", layer.rows * layer.k);
 	bench_key(&f, "weights_gb", (double)layer_bytes_weights(&layer) / 1e9);
 	tr_setu(&f, "most", most);
 	tr_setu(&f, "empty", none);
-	bench_key(&f, "max_mean", (double)most / mean);
-	bench_key(&f, "cv", sqrt(square / layer.f.experts) / mean);
+	bench_key(&f, "max_mean", max_mean);
+	bench_key(&f, "cv", cv);
 	tr_set(&f, "library", bench.cpu ? product_library() : "-");
 	tool_put(&t, &f);
 }
@@ -209,12 +185,16 @@ put_load(void)
 int
 main(int argc, char **argv)
 {
-	int named;
+	int named; /* so that it has to be there */
 
 	tool_start(&t, argc, argv);
 	if (t.nfiles)
 		die("%s: there is nothing to read", t.files[0]);
-	named = want();
+	named = strategies != NULL;
+	for (int a = 0; a < LAYER_STRATEGIES; a++)
+		wanted[a] = !named;
+	if (named)
+		bench_want("strategy", strategies, layer_names, LAYER_STRATEGIES, wanted);
 	sizes();
 	bench_open(&bench, &t);
 	bench_check(layer_open(&layer));

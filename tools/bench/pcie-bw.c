@@ -3,7 +3,6 @@
  * of all pairs.  kernels/copy.h has the GPU's part, lib/bench/hostcopy that without one.
  */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,8 +10,8 @@
 #include "../../lib/bench/copies.h"
 #include "../../lib/bench/copyframe.h"
 #include "../../lib/bench/copytime.h"
+#include "../../lib/bench/measured.h"
 #include "../../lib/bench/ring.h"
-#include "../../lib/bench/sample.h"
 #include "tool.h"
 
 static const char *from, *to, *sizes;
@@ -109,9 +108,8 @@ cell(const struct copies *w, int a, int b)
 	if (i < n) {
 		if (sample_of(with.us, with.n, &s) < 0)
 			die("no memory");
-		snprintf(buf, sizeof buf, "%.4g",
-			 latency ? s.median : copyframe_moved(&list[i]) / s.median / 1e3);
-		x = strtod(buf, NULL); /* as the frames of single copies say it */
+		x = latency ? s.median : copyframe_moved(&list[i]) / s.median / 1e3;
+		x = strtod(measured_text(x, buf), NULL); /* as frames of single copies say it */
 	}
 	free(list);
 	return x;

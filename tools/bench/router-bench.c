@@ -4,9 +4,6 @@
  * are timed by turns on inputs that the cache does not hold, and every strategy's result
  * is compared with the CPU's plain functions.
  */
-#include <stdlib.h>
-#include <string.h>
-
 #include "../../lib/bench/bench.h"
 #include "../../lib/bench/inputs.h"
 #include "../../lib/bench/logits.h"
@@ -86,22 +83,6 @@ static struct tool t = {.name = "router-bench",
 			.opts = opts,
 			.flags = TOOL_RESULT | TOOL_OWNIN | TOOL_SEED | TOOL_JOBS};
 
-static void
-want(const char *list)
-{
-	char *name, *rest = xstrdup(list);
-
-	while ((name = strsep(&rest, ","))) {
-		int a = 0;
-
-		while (a < ROUTER_STRATEGIES && strcmp(name, router_names[a]) != 0)
-			a++;
-		if (a == ROUTER_STRATEGIES)
-			die("--strategies: no strategy '%s'", name);
-		stages.wanted[a] = 1;
-	}
-}
-
 /* What chooses, and what weighs. */
 static void
 scores(struct select *s)
@@ -177,12 +158,15 @@ main(int argc, char **argv)
 		die("-l: only with --from-trace");
 	if (!sweep && batch_sizes.n)
 		die("--batch-sizes: only with --sweep");
+	if (sweep && stages.timeline)
+		die("--timeline: not with --sweep");
 	if (isa && select_isa(isa) < 0)
 		die("--isa %s: not on this processor", isa);
 	if (!(temperature > 0) || tolerance < 0)
 		die("--temperature, --tolerance: not above 0");
 	if (strategies)
-		want(strategies);
+		bench_want("strategies", strategies, router_names, ROUTER_STRATEGIES,
+			   stages.wanted);
 	for (int a = 0; a < ROUTER_STRATEGIES; a++)
 		stages.wanted[a] |= all || (!strategies && a == (strategy < 0 ? 0 : strategy));
 	if (!batch_sizes.n && tr_list_parse(&batch_sizes, "1,2,4,8,16,32,64") < 0)
