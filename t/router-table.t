@@ -27,6 +27,18 @@ done | sort >have
 is 'every kernel of a router, and no other' '' diff have names
 is 'its launches, and router-bench with the options' '2 router-bench sinkhorn' sh -c \
 	"awk 'p == \"--launch-count\" { n = \$0 } { p = \$0 } /^router-bench/ { r = \$0 } END { print n, r, \$0 }' said"
+PATH=$PWD:$PATH profile-kernels --kernels select >said
+ok 'a part of a name finds its kernels' sh -c \
+	"grep -Eq \"\$(sed -n 's/^regex://p' said)\" have && grep -qx per-launch-config said"
+# A profiler that does no more than run what it is given.
+cat >ncu <<'E'
+#!/bin/sh
+while [ "$1" != router-bench ]; do shift; done
+exec "$@"
+E
+is 'the strategy that is named' fused_select sh -c 'PATH=$PWD:$PATH profile-kernels \
+	--strategy fused_select --cpu --tokens 64 --d-model 32 -o r.trace && trace-filter --frame router -t r.trace |
+	tail -n +2 | cut -f 2'
 rm ncu
 if command -v ncu >/dev/null; then
 	skip_one 'there is a profiler'
