@@ -77,7 +77,7 @@ want(void)
 		while (a < LAYER_STRATEGIES && strcmp(name, layer_names[a]) != 0)
 			a++;
 		if (a == LAYER_STRATEGIES)
-			die("--strategy: no strategy '%s'", name);
+			die("--strategy: no strategy '%s': --help lists them", name);
 		wanted[a] = 1;
 	}
 	free(list);

@@ -84,7 +84,7 @@ want(const char *list)
 		while (a < ROUTER_STRATEGIES && strcmp(name, router_names[a]) != 0)
 			a++;
 		if (a == ROUTER_STRATEGIES)
-			die("--strategies: no strategy '%s'", name);
+			die("--strategies: no strategy '%s': --help lists them", name);
 		stages.wanted[a] = 1;
 	}
 }
