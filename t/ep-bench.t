@@ -81,7 +81,7 @@ same 'the same loads with more threads' "ep-bench $small -j 3 --table -t | cut -
 
 fails 2 'k above experts' 'ep-bench --cpu --experts 4 -k 5' '5 picks'
 fails 2 'experts that ranks cannot share' 'ep-bench --cpu --experts 16 --ranks 3' '16 experts cannot be shared evenly by 3 ranks'
-fails 2 'no such strategy' 'ep-bench --cpu --strategies naive_topk,best' "no strategy 'best'"
+fails 2 'no such strategy' 'ep-bench --cpu --strategies naive_topk,best' "no strategy 'best': --help lists them"
 fails 2 'a strategy that moves nothing' 'ep-bench --cpu --strategy masked_matmul' 'not one of'
 fails 2 'too many ranks' 'ep-bench --cpu --ranks 65' 'ranks'
 fails 2 'host memory without --cpu' 'ep-bench --transport shm' 'give --cpu'
@@ -99,7 +99,7 @@ fi
 if ep-bench --tokens 64 --d-model 32 --experts 16 >/dev/null 2>err; then
 	skip_one 'there is a GPU'
 else
-	fails 3 'no GPU or no NCCL' 'ep-bench --ranks 1' 'ep-bench: .'
+	fails 3 'no GPU or no NCCL' 'ep-bench --ranks 1' 'ep-bench: .*; --cpu runs on the processor'
 fi
 
 # Ranks that die: of three processes the first started is rank 0.  A long run, ended by a signal to one.

@@ -16,5 +16,6 @@ is 'leaves no folder' '' sh -c 'ls -d none 2>/dev/null'
 cp d/ep.tsv was
 fails 2 'nor touches one' "ep-table --out d $small -k 9" 'picks'
 is 'that was there' 'ep.svg ep.trace ep.tsv' sh -c 'cmp was d/ep.tsv && ls -A d | xargs'
+fails 2 'an option that would leave no table' "ep-table --out none $small -t" 'not here'
 fails 2 'no folder named' 'ep-table --cpu' usage
 done_testing

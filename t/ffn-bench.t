@@ -33,7 +33,7 @@ bench --strategy loop --no-check -o c
 is 'a strategy that is named, alone, not checked' 'loop -' sh -c "trace-filter --frame ffn -t c | tail -n 1 | cut -f 2,22 | tr '\t' ' '"
 bench -s 2 -o d
 ok 'another seed, other picks' sh -c '! trace-filter --frame load a | trace-cmp -q - d'
-fails 2 'a strategy that is none' 'bench --strategy ours,theirs' "no strategy 'theirs'"
+fails 2 'a strategy that is none' 'bench --strategy ours,theirs' "no strategy 'theirs': --help lists them"
 fails 3 'a library that the processor has not' 'bench --strategy grouped-library' 'no grouped product'
 fails 3 'no GPU' 'ffn-bench --tokens 3' 'no GPU: .*--cpu'
 fails 2 'more picks than experts' 'bench -k 8' '8'

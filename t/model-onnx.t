@@ -115,6 +115,8 @@ E
 fails 2 'another size than the checkpoint' "model-onnx -m moe.safetensors --hidden 23 $M" 'w1.weight: its shape is 24x16, not 23x16'
 fails 2 'more layers than it has' "model-onnx -m moe.safetensors --layers 3 $M" 'no tensor layers.2.norm1.weight of 16'
 head -c 999 moe.safetensors >part
+seq 99 >text
+fails 2 'a file of another kind' "model-onnx -m text $M" 'no safetensors file'
 fails 2 'a cut checkpoint' "model-onnx -m part $M" '^model-onnx: part: '
 fails 2 'no checkpoint' "model-onnx -m nope $M" 'nope: No such file'
 ok 'no folder is left of any' test ! -e c

@@ -19,6 +19,8 @@ fails 2 'nothing' 'trace-gen --rows 2 | plot-stack -y a' 'plot-stack: '
 if command -v gnuplot >/dev/null; then
 	ok 'a picture' plot-stack -y a,b -o p.svg a
 	is 'of both bars and both parts' '1 1 1 1' sh -c 'for w in slow fast ">a<" ">b<"; do grep -c "$w" p.svg; done | xargs'
+	is 'names of many parts under each other, not on the bar' 1 sh -c 'plot-stack --frame cost -l 0 -y a,b,a,b,a,b a |
+		sed -n "N;/<text>[ab]</{s/.*translate(\([0-9.]*\),.*/\1/p;d;};D" | sort -u | wc -l'
 	same 'the same bytes again' 'cat p.svg' 'plot-stack -y a,b a'
 else
 	skip_one 'no gnuplot'

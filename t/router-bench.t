@@ -134,7 +134,7 @@ same 'the same sizes with more threads' "router-bench $small -j 3 --tokens 300 -
 fails 2 'k above experts' 'router-bench --cpu --experts 4 -k 5' '5'
 fails 2 'too many experts' 'router-bench --cpu --experts 1025' 'experts'
 fails 2 'too many of a trace' "trace-gen --logits --rows 2 --experts 1025 -k 2 | router-bench --cpu --from-trace" '1025'
-fails 2 'no such strategy' 'router-bench --cpu --strategies naive_topk,best' "no strategy 'best'"
+fails 2 'no such strategy' 'router-bench --cpu --strategies naive_topk,best' "no strategy 'best': --help lists them"
 fails 2 'no such strategy alone' 'router-bench --cpu --strategy best' 'strategy'
 fails 2 'a timeline of a sweep' 'router-bench --cpu --sweep --timeline x' 'not with --sweep'
 fails 2 'a trace without logits' 'trace-gen --rows 4 | router-bench --cpu --from-trace' 'logit'

@@ -11,6 +11,9 @@ router-table --out e --cpu --tokens 64 --d-model 32 --samples 3 --strategy sinkh
 is 'or one' sinkhorn sh -c 'tail -n +2 said | cut -f 1'
 fails 2 'what router-bench refuses' 'router-table --out none --cpu --experts 2 -k 3' 'router-bench'
 is 'leaves no folder' '' sh -c 'ls -d none 2>/dev/null'
+for o in -t '-o x' --sweep '--timeline x'; do
+	fails 2 "an option that would leave no table: $o" "router-table --out none --cpu --tokens 64 --d-model 32 $o" 'not here'
+done
 fails 2 'no folder named' 'router-table --cpu' usage
 # The profiler is told names that the kernels have.
 cat >ncu <<'E'

@@ -94,7 +94,7 @@ fails 2 'bias and sinkhorn' 'trace-route --rule sinkhorn --bias bias r' 'not wit
 for rule in topk capacity hc; do
 	ok "cuts and flips, $rule" "$BUILD/t/flip" 7 p trace-route --rule $rule
 done
-fails 2 'no logits' 'trace-gen | trace-route' 'has no column logit: log2trace and pt2trace --logits write it'
+fails 2 'no logits' 'trace-gen | trace-route' 'has no column logit: log2trace, pt2trace --logits and trace-gen --logits write it'
 fails 2 'no table for the layer' 'trace-route --rule bh -m k-of-0 r' 'no table for layer 3'
 fails 2 'no tables at all' 'trace-route --rule hc r' 'give -m'
 fails 2 'no sf' 'trace-route --rule hc -m k-cdf r' 'no column sf .--compat interp reads cdf.$'

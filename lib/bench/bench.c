@@ -95,7 +95,7 @@ bench_want(const char *option, const char *list, const char *const *names, int n
 		while (a < n && strcmp(name, names[a]) != 0)
 			a++;
 		if (a == n)
-			die("--%s: no strategy '%s'", option, name);
+			die("--%s: no strategy '%s': --help lists them", option, name);
 		wanted[a] = 1;
 	}
 	free(all);

@@ -236,6 +236,14 @@ router_call(struct router *r, enum router_strategy a, enum router_stage b, uint6
 	return e;
 }
 
+uint64_t
+router_turn(struct router *r, enum router_stage b, uint64_t i)
+{
+	if (r->d && (b == ROUTER_LOGIT || b == ROUTER_LOGIT_SELECT || b >= ROUTER_GATHER))
+		return r->next_x++;
+	return b == ROUTER_INDEX ? i : r->next_logits++;
+}
+
 static double
 bytes_one(const struct router *r, enum router_strategy a, enum router_stage b)
 {

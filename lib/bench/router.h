@@ -45,6 +45,7 @@ struct router {
 
 	/* router.c's own: device memory, by turns */
 	uint64_t nx, nset;
+	uint64_t next_x, next_logits; /* of router_turn */
 	unsigned char *xs, *router, *sets, *packed, *work;
 	float *gates, *biases;
 	size_t set, logits_size, picks_size; /* bytes of a set, of its parts */
@@ -61,6 +62,11 @@ int router_has(const struct router *r, enum router_strategy a, enum router_stage
 /* The i-th call of a stage; 0 or negative. */
 int router_call(struct router *r, enum router_strategy a, enum router_stage b, uint64_t i,
 		void *stream);
+/* What to give router_call as i in place of a stage's own count, where stages take turns: all that
+ * read rows, and all that read logits, have one count.  With their own, two stages of as many
+ * calls a turn would have the same copy, one after the other, and the second would find it in the
+ * cache. */
+uint64_t router_turn(struct router *r, enum router_stage b, uint64_t i);
 /* The device's memory of the i-th turn. */
 struct router_set {
 	unsigned char *logits; /* [rows][experts] */

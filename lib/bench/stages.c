@@ -28,7 +28,7 @@ call(void *arg, uint64_t i, void *stream)
 {
 	const struct timed *m = arg;
 
-	return router_call(m->router, m->a, m->b, i, stream);
+	return router_call(m->router, m->a, m->b, router_turn(m->router, m->b, i), stream);
 }
 
 /* All stages of all strategies wanted, by turns. */

@@ -409,7 +409,9 @@ tool_col(struct tool *t, const struct tr_frame *f, const char *name, struct tr_c
 
 	if (r == 0)
 		tr_fail(t->in, f, TR_ECOLS, "@%s has no column %s%s", f->kind, name,
-			strcmp(name, "logit") ? "" : ": log2trace and pt2trace --logits write it");
+			strcmp(name, "logit")
+				? ""
+				: ": log2trace, pt2trace --logits and trace-gen --logits write it");
 	if (r <= 0)
 		tool_fail(t);
 }

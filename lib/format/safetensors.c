@@ -168,7 +168,8 @@ safetensors_read(struct array_list *l, const unsigned char *p, size_t n, const s
 	for (int i = 8; i-- > 0;)
 		head = head << 8 | p[i];
 	if (head > MAX_HEADER || head > n - 8)
-		return array_err(l, "a header of %llu bytes in a file of %zu",
+		return array_err(l,
+				 "no safetensors file, or a cut one: a header of %llu bytes in %zu",
 				 (unsigned long long)head, n);
 	if (!head || p[8] != '{')
 		return array_err(l, "the header does not begin with {");

@@ -229,7 +229,7 @@ main(int argc, char **argv)
 	b.warmup = (int)warmup;
 	r = ep_run(&how, epbench_work, &b, why, sizeof why);
 	if (r == EP_EABSENT)
-		die_absent("%s", why);
+		die_absent("%s%s", why, cpu ? "" : "; --cpu runs on the processor");
 	if (r < 0 &&
 	    told >= 0) { /* rank 0 may be telling the same: mpirun then ends us, after a second or two */
 		nanosleep(&(struct timespec){3, 0}, NULL);

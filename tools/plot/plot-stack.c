@@ -12,7 +12,7 @@
 #include "num.h"
 #include "size.h"
 
-enum { ROW = 22, WIDE = 420, KEY = 110 }; /* pixels */
+enum { ROW = 22, WIDE = 420, KEY = 110, NAME = 18 }; /* pixels */
 
 static struct gather in;
 static struct picture pic;
@@ -142,14 +142,15 @@ draw(struct gp *g)
 	for (int c = 0; c < in.ncol; c++)
 		names = MAX(names, strlen(in.col[c]));
 	pic.sheet.right = MAX(KEY, 46 + 7 * (int)names);
-	sheet_begin(g, &pic.sheet, 1, WIDE, (double)nbar * ROW + 8);
+	/* A key higher than the panel becomes columns, and those lie over the bars. */
+	sheet_begin(g, &pic.sheet, 1, WIDE, (double)MAX(nbar * ROW, (size_t)in.ncol * NAME) + 8);
 	sheet_panel(g, &pic.sheet, 0, "", unit ? unit : "", "");
 	for (int c = 0; c < in.ncol; c++)
 		put_bars(g, c);
 	gp_printf(g,
 		  "set xrange [0:%.9g]\nset xtics %.9g\nset yrange [%.9g:-0.7]\n"
 		  "set grid x linewidth 0.5 linecolor '#dddddd'\nset style fill solid noborder\n"
-		  "set key at screen %.5g,%.5g right top Left reverse\nset ytics (",
+		  "set key at screen %.5g,%.5g right top Left reverse samplen 2\nset ytics (",
 		  most > 0 ? most * 1.04 : 1, sheet_nice(most, pic.sheet.pw / 70),
 		  (double)nbar - 0.3, 1 - 8 / (double)pic.sheet.w,
 		  1 - (pic.sheet.title ? 40 : 26) / (double)pic.sheet.h);
