@@ -4,6 +4,8 @@
  * are timed by turns on inputs that the cache does not hold, and every strategy's result
  * is compared with the CPU's plain functions.
  */
+#include <stdlib.h>
+
 #include "../../lib/bench/bench.h"
 #include "../../lib/bench/inputs.h"
 #include "../../lib/bench/logits.h"
