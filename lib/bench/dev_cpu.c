@@ -327,6 +327,5 @@ dev_cpu(struct dev *d, int jobs)
 		.peak_flops = peak_flops,
 	};
 	name(d->name, sizeof d->name);
-	product_jobs(jobs);
-	return 0;
+	return no_memory(product_jobs(jobs));
 }
