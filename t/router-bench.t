@@ -84,6 +84,9 @@ fails 2 'too many experts' 'router-bench --cpu --experts 1025' 'experts'
 fails 2 'too many of a trace' "trace-gen --logits --rows 2 --experts 1025 -k 2 | router-bench --cpu --from-trace" '1025'
 fails 2 'no such strategy' 'router-bench --cpu --strategies naive_topk,best' "no strategy 'best'"
 fails 2 'no such strategy alone' 'router-bench --cpu --strategy best' 'strategy'
+for x in 1e-320 1e300; do
+	fails 2 "temperature $x, which f32 has not" "router-bench $small --tokens 8 --d-model 8 --strategy sinkhorn --temperature $x" 'temperature'
+done
 fails 2 'a trace without logits' 'trace-gen --rows 4 | router-bench --cpu --from-trace' 'logit'
 fails 2 'no trace' ': | router-bench --cpu --from-trace' ''
 fails 2 'too little memory' '(ulimit -v 4000000; router-bench --cpu --tokens 1000000 --d-model 100000)' 'memory'

@@ -160,8 +160,8 @@ fits(struct epbench *b, int size)
 	if (hot > experts)
 		die("--skew-experts %llu of %llu", (unsigned long long)hot,
 		    (unsigned long long)experts);
-	if (!(temperature > 0))
-		die("--temperature %g: not above 0", temperature);
+	if (!sinkhorn_cools(temperature))
+		die("--temperature %g: not above 0, or beyond f32", temperature);
 	if (expert == IDENTITY && hidden)
 		die("--hidden: only with --expert swiglu");
 	b->layer = (struct eplayer){

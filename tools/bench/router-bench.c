@@ -138,8 +138,8 @@ main(int argc, char **argv)
 		die("--batch-sizes: only with --sweep");
 	if (isa && select_isa(isa) < 0)
 		die("--isa %s: not on this processor", isa);
-	if (!(temperature > 0) || tolerance < 0)
-		die("--temperature, --tolerance: not above 0");
+	if (!sinkhorn_cools(temperature) || tolerance < 0)
+		die("--temperature, --tolerance: not above 0, or beyond f32");
 	if (strategies)
 		want(strategies);
 	for (int a = 0; a < ROUTER_STRATEGIES; a++)
