@@ -79,6 +79,14 @@ ok 'another naive way' run --sweep --naive scan --batch-sizes 2 --seq-len 16 --d
 same 'the same sizes with more threads' "router-bench $small -j 3 --tokens 300 --d-model 64 --all-strategies | trace-filter --frame router -t - | cut -f 2,3,13-" \
 	"router-bench $small --tokens 300 --d-model 64 --all-strategies | trace-filter --frame router -t - | cut -f 2,3,13-"
 
+cat >odd.jsonl <<'E'
+{"kind":"trace","v":1,"layers":1,"experts":4,"topk":2}
+{"kind":"route","layer":0,"rows":5,"cols":"ids:u8:2,logit:f32:4","ids":[[3,0],[2,3],[0,2],[0,1],[0,3]],"logit":[[1,"-inf",0,2],["nan","-inf",1,0.25],["inf","-inf",3,1],["nan","-inf","nan","nan"],[3,"-inf",-200,0.5]]}
+{"kind":"end","frames":1}
+E
+jsonl2trace odd.jsonl -o odd && run --all-strategies odd >o
+is 'logits that are masked, infinite or NaN' 'ok ok ok ok' echo "$(field router check o | xargs)"
+
 fails 2 'k above experts' 'router-bench --cpu --experts 4 -k 5' '5'
 fails 2 'too many experts' 'router-bench --cpu --experts 1025' 'experts'
 fails 2 'too many of a trace' "trace-gen --logits --rows 2 --experts 1025 -k 2 | router-bench --cpu --from-trace" '1025'

@@ -40,17 +40,29 @@ number(enum tr_type type, const void *p, size_t i)
 			      : bf16_f32(((const uint16_t *)p)[i]);
 }
 
-/* What picks go by: the logit, or its place in the balanced plan, where what f32 has no
- * exponential of is all alike. */
+/* The logarithm of sinkhorn's K: of what f32 has no exponential of, and of NaN, -inf. */
 static double
-value(const struct router *r, const struct got *g, uint64_t t, uint32_t e, double max)
+cooled(const struct router *r, const struct got *g, uint64_t t, uint32_t e, double max)
 {
 	double x = number(r->s.type, g->logits, t * r->s.experts + e);
 
-	if (!g->logv)
-		return x;
+	if (x == max || max == -INFINITY)
+		return 0;
 	x = (x - max) / r->h.temperature;
-	return x < -87 ? -1e9 : x + g->logv[e];
+	return x >= -87 ? x : -INFINITY;
+}
+
+/* What picks go by: the logit, or its place in the balanced plan, where all that is 0 is
+ * alike. */
+static double
+value(const struct router *r, const struct got *g, uint64_t t, uint32_t e, double max)
+{
+	double x;
+
+	if (!g->logv)
+		return number(r->s.type, g->logits, t * r->s.experts + e);
+	x = cooled(r, g, t, e, max);
+	return x == -INFINITY ? -1e9 : x + g->logv[e];
 }
 
 static void
@@ -79,10 +91,7 @@ balance(const struct router *r, const struct got *g)
 	for (uint64_t t = 0; K && t < r->rows; t++) {
 		range(r, g, t, &lo, &hi);
 		for (uint32_t e = 0; e < E; e++)
-			K[t * E + e] = exp(value(r, g, t, e, hi) == -1e9
-						   ? -INFINITY
-						   : (number(r->s.type, g->logits, t * E + e) -
-						      hi) / r->h.temperature);
+			K[t * E + e] = exp(cooled(r, g, t, e, hi));
 	}
 	for (uint32_t it = 0; v && sum && K && it < r->h.iterations; it++) {
 		memset(sum, 0, E * sizeof *sum);
@@ -92,10 +101,10 @@ balance(const struct router *r, const struct got *g)
 			for (uint32_t e = 0; e < E; e++)
 				u += K[t * E + e] * v[e];
 			for (uint32_t e = 0; e < E; e++)
-				sum[e] += K[t * E + e] / u;
+				sum[e] += K[t * E + e] / MAX(u, 1e-30);
 		}
 		for (uint32_t e = 0; e < E; e++)
-			v[e] = (double)r->rows / E / (sum[e] + r->h.eps);
+			v[e] = (double)r->rows / E / MAX(sum[e] + r->h.eps, 1e-30);
 	}
 	for (uint32_t e = 0; v && e < E; e++)
 		v[e] = log(v[e]);
