@@ -18,7 +18,7 @@ for p in 1 2 4 8; do
 	is "$p ranks: the same loads whatever carries them" "$(field ep expert_cv loop.$p) $(field ep rank_cv loop.$p) $(field ep sent_bytes loop.$p)" \
 		echo "$(field ep expert_cv shm.$p) $(field ep rank_cv shm.$p) $(field ep sent_bytes shm.$p)"
 done
-for e in '--expert none' '--dtype f32' '--dtype bf16' '--ranks 3 --experts 15 -k 4' '--chunks 7 --tokens 31' '--tokens 1' '--no-combine' '--hidden 5 -j 2' '--reference-inputs'; do
+for e in '--transport loop --ranks 8 --tokens 1 --d-model 1 --experts 1024 -k 64' '--expert none' '--dtype f32' '--dtype bf16' '--ranks 3 --experts 15 -k 4' '--chunks 7 --tokens 31' '--tokens 1' '--no-combine' '--hidden 5 -j 2' '--reference-inputs'; do
 	is "with $e" 'ok ok ok' field ep check "$(run $e --all-strategies -o e && echo e)"
 done
 
