@@ -27,6 +27,10 @@ done | sort >have
 is 'every kernel of a router, and no other' '' diff have names
 is 'its launches, and router-bench with the options' '2 router-bench sinkhorn' sh -c \
 	"awk 'p == \"--launch-count\" { n = \$0 } { p = \$0 } /^router-bench/ { r = \$0 } END { print n, r, \$0 }' said"
+PATH=$PWD:$PATH profile-kernels --cpu --strategy sinkhorn --tokens 8 --d-model 8 | sed '1,/^router-bench$/d' >args
+ok 'which router-bench takes: one strategy' xargs -d '\n' -a args router-bench
+PATH=$PWD:$PATH profile-kernels --cpu --tokens 8 --d-model 8 | sed '1,/^router-bench$/d' >args
+ok 'or all' grep -qx -- --all-strategies args
 rm ncu
 if command -v ncu >/dev/null; then
 	skip_one 'there is a profiler'
