@@ -152,6 +152,7 @@ if command -v mpirun >/dev/null && [ -e "$BUILD/moetrace-mpi.so" ] && [ -z "${AS
 	is 'mpi: no such option, told once' '2 1' one 'exec ep-bench --transport mpi --bogus'
 	is 'mpi: another number of ranks' '2 1' one 'exec ep-bench --transport mpi --cpu --experts 15 --ranks 5'
 	is 'mpi: shm within it' '2 1' one 'exec ep-bench --transport shm --cpu'
+	is 'mpi: told by a first rank that is late' '2 1' one '[ $OMPI_COMM_WORLD_RANK = 0 ] && sleep 1; exec ep-bench --transport shm --cpu'
 	is 'mpi: a rank that does not come' '2 1' one "[ \$OMPI_COMM_WORLD_RANK = 1 ] && exec sleep 60; exec ep-bench $small --experts 15 --transport mpi"
 	is 'is told' 1 grep -c 'not all ranks started MPI in time' err
 	is 'mpi: a rank that is stopped' '2 1' one "[ \$OMPI_COMM_WORLD_RANK = 1 ] && (sleep 2; kill -STOP \$\$) & exec ep-bench $small --experts 15 --samples 10000 --transport mpi --timeout 2"
