@@ -18,7 +18,7 @@ for p in 1 2 4 8; do
 	is "$p ranks: the same loads whatever carries them" "$(field ep expert_cv loop.$p) $(field ep rank_cv loop.$p) $(field ep sent_bytes loop.$p)" \
 		echo "$(field ep expert_cv shm.$p) $(field ep rank_cv shm.$p) $(field ep sent_bytes shm.$p)"
 done
-for e in '--expert none' '--dtype f32' '--dtype bf16' '--ranks 3 --experts 15 -k 4' '--chunks 7 --tokens 31' '--tokens 1' '--no-combine' '--hidden 5 -j 2' '--reference-inputs'; do
+for e in '--transport loop --ranks 8 --tokens 1 --d-model 1 --experts 1024 -k 64' '--expert none' '--dtype f32' '--dtype bf16' '--ranks 3 --experts 15 -k 4' '--chunks 7 --tokens 31' '--tokens 1' '--no-combine' '--hidden 5 -j 2' '--reference-inputs'; do
 	is "with $e" 'ok ok ok' field ep check "$(run $e --all-strategies -o e && echo e)"
 done
 
@@ -87,6 +87,7 @@ fails 2 'too many ranks' 'ep-bench --cpu --ranks 65' 'ranks'
 fails 2 'host memory without --cpu' 'ep-bench --transport shm' 'give --cpu'
 fails 2 'nccl with --cpu' 'ep-bench --transport nccl --cpu' 'not with --cpu'
 fails 2 'more than one choice' 'ep-bench --cpu --all-strategies --strategy sinkhorn' 'one of them'
+fails 2 'a temperature that f32 has not' "ep-bench $small --all-strategies --temperature 1e-320" 'temperature'
 fails 2 'no time to wait' 'ep-bench --cpu --timeout 0' 'timeout'
 fails 2 'a rank that is not' 'ep-bench --transport nccl --ranks 2 --rank 2 --id x' 'rank 2 of 2'
 fails 2 'nowhere to meet' 'ep-bench --transport nccl --ranks 2 --rank 1' 'id FILE'
@@ -151,6 +152,7 @@ if command -v mpirun >/dev/null && [ -e "$BUILD/moetrace-mpi.so" ] && [ -z "${AS
 	is 'mpi: no such option, told once' '2 1' one 'exec ep-bench --transport mpi --bogus'
 	is 'mpi: another number of ranks' '2 1' one 'exec ep-bench --transport mpi --cpu --experts 15 --ranks 5'
 	is 'mpi: shm within it' '2 1' one 'exec ep-bench --transport shm --cpu'
+	is 'mpi: told by a first rank that is late' '2 1' one '[ $OMPI_COMM_WORLD_RANK = 0 ] && sleep 1; exec ep-bench --transport shm --cpu'
 	is 'mpi: a rank that does not come' '2 1' one "[ \$OMPI_COMM_WORLD_RANK = 1 ] && exec sleep 60; exec ep-bench $small --experts 15 --transport mpi"
 	is 'is told' 1 grep -c 'not all ranks started MPI in time' err
 	is 'mpi: a rank that is stopped' '2 1' one "[ \$OMPI_COMM_WORLD_RANK = 1 ] && (sleep 2; kill -STOP \$\$) & exec ep-bench $small --experts 15 --samples 10000 --transport mpi --timeout 2"

@@ -159,6 +159,8 @@ d.model_65537:_not_from_1_to_65536 --d-model 65537
 a_width_of_512_is_not_cut_evenly_into_7_heads --heads 7
 heads_of_width_3:_a_rotation_wants_an_even_one --d-model 6 --heads 2
 a_temperature_that_is_not_above_0 --rule sinkhorn --temperature 0
+a_temperature_that_is_not_above_0 --rule sinkhorn --temperature 1e-320
+a_temperature_that_is_not_above_0 --rule sinkhorn --temperature 1e300
 --experts:_this_model_has_none --kind decoder --experts 8
 --rule:_this_model_has_none --kind decoder --rule topk
 --heads:_this_model_has_none --kind router --heads 8

@@ -131,15 +131,31 @@ ok 'another naive way' run --sweep --naive scan --batch-sizes 2 --seq-len 16 --d
 same 'the same sizes with more threads' "router-bench $small -j 3 --tokens 300 --d-model 64 --all-strategies | trace-filter --frame router -t - | cut -f 2,3,13-" \
 	"router-bench $small --tokens 300 --d-model 64 --all-strategies | trace-filter --frame router -t - | cut -f 2,3,13-"
 
+cat >odd.jsonl <<'E'
+{"kind":"trace","v":1,"layers":1,"experts":4,"topk":2}
+{"kind":"route","layer":0,"rows":5,"cols":"ids:u8:2,logit:f32:4","ids":[[3,0],[2,3],[0,2],[0,1],[0,3]],"logit":[[1,"-inf",0,2],["nan","-inf",1,0.25],["inf","-inf",3,1],["nan","-inf","nan","nan"],[3,"-inf",-200,0.5]]}
+{"kind":"end","frames":1}
+E
+jsonl2trace odd.jsonl -o odd && run --all-strategies odd >o
+is 'logits that are masked, infinite or NaN' 'ok ok ok ok' echo "$(field router check o | xargs)"
+
 fails 2 'k above experts' 'router-bench --cpu --experts 4 -k 5' '5'
 fails 2 'too many experts' 'router-bench --cpu --experts 1025' 'experts'
 fails 2 'too many of a trace' "trace-gen --logits --rows 2 --experts 1025 -k 2 | router-bench --cpu --from-trace" '1025'
 fails 2 'no such strategy' 'router-bench --cpu --strategies naive_topk,best' "no strategy 'best': --help lists them"
 fails 2 'no such strategy alone' 'router-bench --cpu --strategy best' 'strategy'
 fails 2 'a timeline of a sweep' 'router-bench --cpu --sweep --timeline x' 'not with --sweep'
+for x in 1e-320 1e300; do
+	fails 2 "temperature $x, which f32 has not" "router-bench $small --tokens 8 --d-model 8 --strategy sinkhorn --temperature $x" 'temperature'
+done
 fails 2 'a trace without logits' 'trace-gen --rows 4 | router-bench --cpu --from-trace' 'logit'
 fails 2 'no trace' ': | router-bench --cpu --from-trace' ''
 fails 2 'too little memory' '(ulimit -v 4000000; router-bench --cpu --tokens 1000000 --d-model 100000)' 'memory'
+if [ -z "${ASAN_OPTIONS:-}" ]; then
+	for kib in 150000 180000; do # OpenBLAS by itself would ask for its 128 MiB for ever
+		fails 2 "no memory for products, $kib" "(ulimit -v $kib; OPENBLAS_NUM_THREADS=1 timeout 60 router-bench --cpu --tokens 8 --d-model 8 --samples 1)" 'memory'
+	done
+fi
 fails 2 'a full disk' "router-bench $small --tokens 8 --d-model 8 >/dev/full" 'space'
 if router-bench --tokens 8 --d-model 8 >/dev/null 2>err; then
 	skip_one 'there is a GPU'

@@ -12,8 +12,9 @@
 #include "sample.h"
 
 enum {
-	TRIES = 5,         /* of a ceiling; the best counts */
-	ROUNDS = 1 << 21,  /* of fma_run: some 10 ms */
+	TRIES = 5,         /* of a copy; the best counts */
+	FMA_TRIES = 40,    /* of fma_run: so short that others come between */
+	ROUNDS = 1 << 20,  /* of fma_run: some 5 ms */
 	SELECT_ROWS = 256, /* of a product whose logits stay in the cache */
 };
 #define COPY_BYTES ((size_t)256 << 20)
@@ -261,7 +262,7 @@ peak_flops(const struct dev *d, enum tr_type type, double *rate)
 	struct fma f = {calloc(n, sizeof *f.sum), calloc(n, sizeof *f.ops)};
 	double best = 0;
 
-	for (int i = 0; f.sum && f.ops && i < TRIES; i++) {
+	for (int i = 0; f.sum && f.ops && i < FMA_TRIES; i++) {
 		double start = clock_us(), ops = 0, us;
 
 		pool_each(d->jobs, n, fma_part, &f);
@@ -293,15 +294,29 @@ name(char *to, size_t size)
 		fclose(f);
 }
 
+/* Bytes of the last cache as Linux tells them; sysconf may tell those of all sockets. */
+static uint64_t
+cache(void)
+{
+	FILE *f = fopen("/sys/devices/system/cpu/cpu0/cache/index3/size", "r");
+	unsigned long kib = 0;
+	long told = sysconf(_SC_LEVEL3_CACHE_SIZE);
+
+	if (f) {
+		if (fscanf(f, "%luK", &kib) != 1)
+			kib = 0;
+		fclose(f);
+	}
+	return kib ? (uint64_t)kib << 10 : told > 0 ? (uint64_t)told : (uint64_t)32 << 20;
+}
+
 int
 dev_cpu(struct dev *d, int jobs)
 {
-	long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
-
 	*d = (struct dev){
 		.backend = "cpu",
 		.jobs = jobs,
-		.cache = cache > 0 ? (uint64_t)cache : (uint64_t)32 << 20,
+		.cache = cache(),
 		.alloc = alloc,
 		.free = free,
 		.put = put,
@@ -327,6 +342,5 @@ dev_cpu(struct dev *d, int jobs)
 		.peak_flops = peak_flops,
 	};
 	name(d->name, sizeof d->name);
-	product_jobs(jobs);
-	return 0;
+	return no_memory(product_jobs(jobs));
 }

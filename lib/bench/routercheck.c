@@ -41,8 +41,20 @@ number(enum tr_type type, const void *p, size_t i)
 			      : bf16_f32(((const uint16_t *)p)[i]);
 }
 
-/* What picks go by: the logit, or its place in the balanced plan, where what f32 has no
- * exponential of is all alike. */
+/* The logarithm of sinkhorn's K: of what f32 has no exponential of, and of NaN, -inf. */
+static double
+cooled(const struct router *r, const struct got *g, uint64_t t, uint32_t e, double max)
+{
+	double x = number(r->s.type, g->logits, t * r->s.experts + e);
+
+	if (x == max || max == -INFINITY)
+		return 0;
+	x = (x - max) / r->h.temperature;
+	return x >= -87 ? x : -INFINITY;
+}
+
+/* What picks go by: the score and its bias, or its place in the balanced plan, where all that is 0 is
+ * alike. */
 static double
 value(const struct router *r, const struct got *g, uint64_t t, uint32_t e, double max)
 {
@@ -51,8 +63,8 @@ value(const struct router *r, const struct got *g, uint64_t t, uint32_t e, doubl
 	if (!g->logv)
 		return (r->s.score == RULES_SIGMOID ? 1 / (1 + exp(-x)) : x) +
 		       (r->bias ? r->bias[e] : 0);
-	x = (x - max) / r->h.temperature;
-	return x < -87 ? -1e9 : x + g->logv[e];
+	x = cooled(r, g, t, e, max);
+	return x == -INFINITY ? -1e9 : x + g->logv[e];
 }
 
 static void
@@ -81,10 +93,7 @@ balance(const struct router *r, const struct got *g)
 	for (uint64_t t = 0; K && t < r->rows; t++) {
 		range(r, g, t, &lo, &hi);
 		for (uint32_t e = 0; e < E; e++)
-			K[t * E + e] = exp(value(r, g, t, e, hi) == -1e9
-						   ? -INFINITY
-						   : (number(r->s.type, g->logits, t * E + e) -
-						      hi) / r->h.temperature);
+			K[t * E + e] = exp(cooled(r, g, t, e, hi));
 	}
 	for (uint32_t it = 0; v && sum && K && it < r->h.iterations; it++) {
 		memset(sum, 0, E * sizeof *sum);
@@ -94,10 +103,10 @@ balance(const struct router *r, const struct got *g)
 			for (uint32_t e = 0; e < E; e++)
 				u += K[t * E + e] * v[e];
 			for (uint32_t e = 0; e < E; e++)
-				sum[e] += K[t * E + e] / u;
+				sum[e] += K[t * E + e] / MAX(u, 1e-30);
 		}
 		for (uint32_t e = 0; e < E; e++)
-			v[e] = (double)r->rows / E / (sum[e] + r->h.eps);
+			v[e] = (double)r->rows / E / MAX(sum[e] + r->h.eps, 1e-30);
 	}
 	for (uint32_t e = 0; v && e < E; e++)
 		v[e] = log(v[e]);
@@ -116,16 +125,44 @@ others(const struct router *r, const struct got *g, double near)
 
 	for (uint64_t t = 0; t < r->rows; t++) {
 		const uint16_t *a = g->ids + t * k, *b = g->want + t * k;
-		double lo, hi, gap = 0;
+		double lo, hi;
+		int other = 0;
 
 		if (!memcmp(a, b, k * sizeof *a))
 			continue;
 		range(r, g, t, &lo, &hi);
+		for (uint32_t j = 0; j < k && !other; j++) {
+			double x = a[j] < E ? value(r, g, t, a[j], hi) : NAN,
+			       y = value(r, g, t, b[j], hi);
+
+			other = x != y && !(fabs(x - y) <= (g->logv ? near : near * (hi - lo)));
+		}
+		n += (uint64_t)other;
+	}
+	return n;
+}
+
+/* Weights that are not, within near, the softmax of what their picks go by. */
+static uint64_t
+unweighed(const struct router *r, const struct got *g, double near)
+{
+	const uint32_t k = r->s.k;
+	uint64_t n = 0;
+
+	for (uint64_t t = 0; t < r->rows; t++) {
+		double lo, hi, most = -INFINITY, sum = 0;
+
+		range(r, g, t, &lo, &hi);
 		for (uint32_t j = 0; j < k; j++)
-			gap = a[j] >= E ? INFINITY
-					: MAX(gap, fabs(value(r, g, t, a[j], hi) -
-							value(r, g, t, b[j], hi)));
-		n += !(gap <= (g->logv ? near : near * (hi - lo)));
+			most = fmax(most, value(r, g, t, g->ids[t * k + j], hi));
+		for (uint32_t j = 0; j < k; j++)
+			sum += exp(value(r, g, t, g->ids[t * k + j], hi) - most);
+		for (uint32_t j = 0; j < k; j++) {
+			double w = exp(value(r, g, t, g->ids[t * k + j], hi) - most) / sum;
+
+			/* a row of no number has nothing to weigh by */
+			n += isfinite(w) && !(fabs(g->w[t * k + j] - w) <= near);
+		}
 	}
 	return n;
 }
@@ -171,11 +208,14 @@ check_picks(const struct router *r, enum router_strategy a, struct got *g, char 
 			return dev_error(GPU_ENOMEM, "no memory");
 		want_values(r, g);
 		bad = others(r, g, 1e-3 + r->h.tolerance);
+		worse = bad ? 0 : unweighed(r, g, 1e-3 + r->h.tolerance);
 	} else {
 		select_plain(&s, g->logits, r->rows, g->want, g->want_w);
-		if (a == ROUTER_FUSED_ROUTER)
-			bad = others(r, g, 0.02); /* sums in another order, rounded to 16 bits */
-		else
+		if (a == ROUTER_FUSED_ROUTER) { /* sums in another order, rounded to 16 bits */
+			bad = others(r, g, 0.02);
+			if (!bad && s.score == RULES_AFTER && !r->bias)
+				worse = unweighed(r, g, 0.05);
+		} else
 			for (uint64_t i = 0; i < R; i++) {
 				bad += g->ids[i] != g->want[i];
 				worse += memcmp(&g->w[i], &g->want_w[i], sizeof *g->w) != 0;

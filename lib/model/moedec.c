@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "../route/sinkhorn.h"
 #include "moedec.h"
 #include "size.h"
 
@@ -71,8 +72,8 @@ moedec_check(const struct moedec *m, char err[MOEDEC_ERR])
 	if (whole && !m->learned && m->d_model / m->heads % 2)
 		return fail(err, "heads of width %llu: a rotation wants an even one",
 			    (unsigned long long)(m->d_model / m->heads));
-	if (routed && m->rule == MOEDEC_SINKHORN && !(m->temperature > 0))
-		return fail(err, "a temperature that is not above 0");
+	if (routed && m->rule == MOEDEC_SINKHORN && !sinkhorn_cools(m->temperature))
+		return fail(err, "a temperature that is not above 0, or beyond f32");
 	return 0;
 }
 

@@ -14,14 +14,56 @@ enum { ROWS = 512, COLS = 1024, TERMS = 512 };
 
 static atomic_int threads = 1;
 
-void
+#ifdef HAVE_OPENBLAS
+#include <cblas.h>
+
+/* What it packs pieces in: one a product under way, kept for the next. */
+void *blas_memory_alloc(int unused) __attribute__((weak));
+void blas_memory_free(void *p) __attribute__((weak));
+
+enum { BUFFERS = 48, BUFFER = 160 << 20 }; /* 128 MiB each, and what malloc needs for it */
+
+/* Where OpenBLAS gets no buffer it asks again without end: all of them while there is room,
+ * with those of earlier calls and of its own threads, which take theirs when they please. */
+static int
+buffers(int jobs)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static int had;
+	void *all[BUFFERS], *probe = NULL;
+	int n = MIN(MAX(jobs, 1), BUFFERS), more;
+
+	if (!blas_memory_alloc || !blas_memory_free)
+		return 0;
+	pthread_mutex_lock(&lock);
+	more = MIN(n + (had ? 0 : openblas_get_num_threads() - 1), BUFFERS - had);
+	if (more > 0 && (probe = malloc((size_t)more * BUFFER))) {
+		free(probe);
+		had += more;
+		for (int i = 0; i < had; i++)
+			all[i] = blas_memory_alloc(0);
+		for (int i = 0; i < had; i++)
+			blas_memory_free(all[i]);
+	}
+	pthread_mutex_unlock(&lock);
+	return more > 0 && !probe ? TR_ENOMEM : 0;
+}
+#else
+static int
+buffers(int jobs)
+{
+	return 0;
+}
+#endif
+
+int
 product_jobs(int jobs)
 {
 	threads = jobs;
+	return buffers(jobs);
 }
 
 #ifdef HAVE_OPENBLAS
-#include <cblas.h>
 
 /* Threads are ours alone: its own would make bits depend on their number, and would be
  * one pool for all of our threads. */

@@ -15,7 +15,9 @@
 
 /* "OpenBLAS ..." with its version and processor, or "plain"; lent. */
 const char *product_library(void);
-void product_jobs(int jobs); /* threads of product and product_f32 from here on; 1 at first */
+/* Threads of product and product_f32 from here on; 1 at first.  Gets what OpenBLAS keeps for
+ * as many, which is 128 MiB each: 0, or TR_ENOMEM. */
+int product_jobs(int jobs);
 
 /* y [rows][n] = x [rows][d] w^T, w [n][d]; f32, row-major, contiguous. */
 void product_f32(const float *x, const float *w, float *y, uint64_t rows, uint64_t n, uint64_t d);

@@ -234,12 +234,12 @@ select_isa(const char *name)
 	return -1;
 }
 
-enum { CHUNK = 512 }; /* rows a piece of work */
+enum { CHUNK = 512, CHUNK_MAX = 8192 }; /* rows a piece of work, which costs a wake to hand out */
 
 struct share {
 	const struct select *s;
 	const char *logits;
-	uint64_t rows, bad;
+	uint64_t rows, chunk, bad;
 	uint16_t *ids;
 	float *w;
 	select_fn *run;
@@ -249,7 +249,7 @@ static void
 chunk(void *arg, size_t i)
 {
 	struct share *h = arg;
-	const uint64_t from = i * CHUNK, n = MIN(h->rows - from, CHUNK);
+	const uint64_t from = i * h->chunk, n = MIN(h->rows - from, h->chunk);
 	const size_t row = h->s->experts * (h->s->type == TR_F32 ? 4 : 2);
 	uint64_t bad = h->run(h->s, h->logits + from * row, n, h->ids + from * h->s->k,
 			      h->w + from * h->s->k);
@@ -261,8 +261,10 @@ uint64_t
 select_rows(const struct select *s, const void *logits, uint64_t rows, uint16_t *ids, float *w,
 	    int jobs)
 {
-	struct share h = {s, logits, rows, 0, ids, w, isa()->rows};
+	const uint64_t part = rows / (8 * (uint64_t)MAX(jobs, 1));
+	struct share h = {s, logits, rows, MIN(MAX(part, CHUNK), CHUNK_MAX),
+			  0, ids,    w,    isa()->rows};
 
-	pool_each(jobs, (rows + CHUNK - 1) / CHUNK, chunk, &h);
+	pool_each(jobs, (rows + h.chunk - 1) / h.chunk, chunk, &h);
 	return h.bad;
 }

@@ -7,6 +7,8 @@
 #ifndef SINKHORN_H
 #define SINKHORN_H
 
+#include <float.h>
+
 #include "select.h"
 
 struct sinkhorn {
@@ -19,6 +21,13 @@ struct sinkhorn {
 	float eps;           /* 0; the reference benchmark's 1e-6 is added to every sum that the
 			      * plan so far is divided by */
 };
+
+/* 1: a temperature that f32 has, and one over it. */
+static inline int
+sinkhorn_cools(double temperature)
+{
+	return temperature >= FLT_MIN && temperature <= FLT_MAX;
+}
 
 struct sinkhorn_told {
 	uint32_t iterations; /* done */

@@ -234,7 +234,7 @@ main(void)
 		{COUNT, "a row more than there is", "bytes from rank 0, not"},
 		{BACK, "a bit of a row on its way back", "rank 2: token"},
 		{LOST, "a row that does not come back", "rank 2: token"},
-		{WEIGHT, "weights of another token", "token 0, column"},
+		{WEIGHT, "weights of another token", "came back as"},
 		{GATHER, "a row that was not packed",
 		 "the route differs: 16 numbers of gathered rows"},
 		{PICK, "a pick that is not the best", "the route differs: 1 picks"},

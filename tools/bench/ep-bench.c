@@ -70,6 +70,13 @@ static struct tool t = {.name = "ep-bench",
 			.opts = opts,
 			.flags = TOOL_RESULT | TOOL_NOIN | TOOL_SEED | TOOL_JOBS};
 
+/* One that ends first would have the launcher end the first rank before it has told why. */
+static void
+linger(void *unused)
+{
+	nanosleep(&(struct timespec){3, 0}, NULL);
+}
+
 /* Of many processes that see the same mistake the first tells it. */
 static int
 hush(int of)
@@ -79,6 +86,7 @@ hush(int of)
 	if (none >= 0) {
 		dup2(none, 2);
 		close(none);
+		die_undo(linger, &t);
 	}
 	return told;
 }
@@ -152,8 +160,8 @@ fits(struct epbench *b, int size)
 	if (hot > experts)
 		die("--skew-experts %llu of %llu", (unsigned long long)hot,
 		    (unsigned long long)experts);
-	if (!(temperature > 0))
-		die("--temperature %g: not above 0", temperature);
+	if (!sinkhorn_cools(temperature))
+		die("--temperature %g: not above 0, or beyond f32", temperature);
 	if (expert == IDENTITY && hidden)
 		die("--hidden: only with --expert swiglu");
 	b->layer = (struct eplayer){
@@ -234,6 +242,7 @@ main(int argc, char **argv)
 	    told >= 0) { /* rank 0 may be telling the same: mpirun then ends us, after a second or two */
 		nanosleep(&(struct timespec){3, 0}, NULL);
 		dup2(told, 2);
+		die_keep(&t);
 	}
 	if (r < 0)
 		die("%s", why);

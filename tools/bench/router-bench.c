@@ -164,8 +164,8 @@ main(int argc, char **argv)
 		die("--timeline: not with --sweep");
 	if (isa && select_isa(isa) < 0)
 		die("--isa %s: not on this processor", isa);
-	if (!(temperature > 0) || tolerance < 0)
-		die("--temperature, --tolerance: not above 0");
+	if (!sinkhorn_cools(temperature) || tolerance < 0)
+		die("--temperature, --tolerance: not above 0, or beyond f32");
 	if (strategies)
 		bench_want("strategies", strategies, router_names, ROUTER_STRATEGIES,
 			   stages.wanted);
