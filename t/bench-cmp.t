@@ -33,8 +33,8 @@ run wide '"t":1' "$wide"
 is 'too wide to tell' unsure sh -c "bench-cmp -t old wide | awk 'END { print \$NF }'"
 is 'and no regression' 0 sh -c 'bench-cmp old wide >out; echo $?'
 # What is measured, or tells of the machine, does not tell measurements apart; all else does
-run m1 '"t":1,"k":2,"median_us":1,"moved_bytes":100,"gbs":"-","device":"A","pct_copy":3,"check":"ok"' "$a"
-run m2 '"k":2,"t":1,"median_us":9,"moved_bytes":100,"gbs":7,"device":"B","pct_copy":"-","check":"-"' "$a"
+run m1 '"t":1,"k":2,"median_us":1,"moved_bytes":100,"gbs":"-","bus_gbs":3,"device":"A","pct_copy":3,"check":"ok"' "$a"
+run m2 '"k":2,"t":1,"median_us":9,"moved_bytes":100,"gbs":7,"bus_gbs":4,"device":"B","pct_copy":"-","check":"-"' "$a"
 is 'keys in any order, measurements apart' same sh -c "bench-cmp -t m1 m2 | awk 'END { print \$NF }'"
 run m3 '"t":1,"k":3' "$a"
 fails 2 'nothing in common' 'bench-cmp m1 m3' 'no measurement is in both'

@@ -126,6 +126,8 @@ is 'the sweep' 'atomic 32 ok index 32 ok atomic 96 ok index 96 ok' sh -c "trace-
 is 'its theory' "$(awk 'BEGIN { printf "%.4g", 2 * 32 * 3 * 48 * 4 / 10e9 * 1e6 }')" sh -c "trace-filter --frame sweep -t o | awk -F'\t' '/^# name.packing/ { for (i = 1; i <= NF; i++) if (\$i == \"theory_us\") c = i; next } c { print \$c; exit }'"
 run --copy-gbs 0.00001 --sweep --batch-sizes 1 --seq-len 32 --d-model 48 --experts 8 -k 3 --dtype f32 -o o2
 is 'a long one to the unit' $((2 * 32 * 3 * 48 * 4 * 100)) sh -c "trace-filter --frame sweep -t o2 | awk -F'\t' '/^# name.packing/ { for (i = 1; i <= NF; i++) if (\$i == \"theory_us\") c = i; next } c { print \$c; exit }'"
+# 32 rows of 48 in, 96 out, of 4 bytes; of 96 routes id, weight, place and order twice; of 8 experts counts and offsets
+is 'its bytes: each row is read once' $((128 * 48 * 4 + 96 * 18 + 17 * 4)) sh -c "trace-filter --frame sweep -t o | awk -F'\t' '/^# name.packing/ { for (i = 1; i <= NF; i++) if (\$i == \"moved_bytes\") c = i; next } c { print \$c; exit }'"
 ok 'drawn' plot-curves --frame sweep -x tokens -y naive_us,index_us,theory_us --logx --logy -o s.svg o
 ok 'another naive way' run --sweep --naive scan --batch-sizes 2 --seq-len 16 --d-model 8 -o /dev/null
 same 'the same sizes with more threads' "router-bench $small -j 3 --tokens 300 --d-model 64 --all-strategies | trace-filter --frame router -t - | cut -f 2,3,13-" \

@@ -13,9 +13,10 @@ struct runs {
 int
 runs_measured(const char *key)
 {
-	static const char *const keys[] = {
-		"n",         "moved_bytes", "gbs", "gibs",       "flops",   "tflops", "check",
-		"plain_gbs", "ratio",       "mhz", "memory_mhz", "celsius", "device", "driver"};
+	static const char *const keys[] = {"n",       "moved_bytes", "gbs",   "gibs",
+					   "flops",   "tflops",      "check", "plain_gbs",
+					   "bus_gbs", "ratio",       "mhz",   "memory_mhz",
+					   "celsius", "device",      "driver"};
 	size_t n = strlen(key);
 
 	for (size_t i = 0; i < LEN(keys); i++)

@@ -154,6 +154,7 @@ sweep_tokens(const struct sweep *s, uint64_t tokens, struct sweep_row *to)
 	struct gpu_run of[] = {{call_naive, &r, 1, 1}, {call_sorted, &r, 1, 1}};
 	void *plan[2] = {NULL, NULL};
 	double *us[] = {to->naive, to->sorted};
+	double routes = (double)tokens * s->k, row = (double)s->d * tr_size(s->type);
 	int e = room(&r);
 
 	if (e == 0) {
@@ -168,7 +169,9 @@ sweep_tokens(const struct sweep *s, uint64_t tokens, struct sweep_row *to)
 		e = dev_turns(d, plan, 2, s->samples, us);
 	if (e == 0)
 		e = compare(&r, &to->same);
-	to->bytes = 2.0 * (double)tokens * s->k * (double)s->d * tr_size(s->type);
+	to->bytes = 2 * routes * row;
+	to->moved = ((double)tokens + routes) * row + routes * (2 * 4 + 2) + /* as router_bytes */
+		    routes * 2 * 4 + (2.0 * s->experts + 1) * 4;
 	for (int i = 0; i < 2; i++)
 		if (plan[i])
 			d->unplan(plan[i]);

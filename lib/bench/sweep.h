@@ -18,7 +18,8 @@ struct sweep {
 
 struct sweep_row {
 	double naive[SWEEP_SAMPLES], sorted[SWEEP_SAMPLES]; /* microseconds a call */
-	double bytes; /* that must be read and written: 2 rows k d elements */
+	double bytes; /* of the reference's model: 2 rows k d elements */
+	double moved; /* that must be read and written: each row is read once */
 	int same;     /* both ways put the same rows to the same experts */
 };
 

@@ -16,7 +16,7 @@ put_sweep(struct sweeping *g, uint64_t batch, const struct sweep_row *r, const c
 {
 	struct measured got = {.us = us,
 			       .n = g->w->samples,
-			       .bytes = r->bytes,
+			       .bytes = r->moved,
 			       .copy = g->bench->copy,
 			       .check = r->same ? "ok" : "rows differ"};
 	struct tr_frame f;

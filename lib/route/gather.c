@@ -9,6 +9,7 @@
 #include "pool.h"
 #include "rowtype.h"
 #include "size.h"
+#include "vectors.h"
 
 #if defined __x86_64__
 #include <immintrin.h>
@@ -53,6 +54,17 @@ scale(float *x, uint64_t n, float w)
 		x[i] *= w;
 }
 
+/* n numbers of a row, at most BLOCK, times w */
+VECTORS static void
+weigh(enum tr_type type, const char *from, uint64_t at, uint64_t n, float w, char *to)
+{
+	float block[BLOCK];
+
+	rowtype_widen(type, from, at, n, block);
+	scale(block, n, w);
+	rowtype_narrow(type, block, n, to, at);
+}
+
 static void
 gather(void *arg, size_t piece)
 {
@@ -76,14 +88,8 @@ gather(void *arg, size_t piece)
 				memcpy(to, from, m->d * size);
 			continue;
 		}
-		for (uint64_t j = 0; j < m->d; j += BLOCK) {
-			const uint64_t n = MIN(m->d - j, BLOCK);
-			float block[BLOCK];
-
-			rowtype_widen(m->type, from, j, n, block);
-			scale(block, n, m->w[route]);
-			rowtype_narrow(m->type, block, n, to, j);
-		}
+		for (uint64_t j = 0; j < m->d; j += BLOCK)
+			weigh(m->type, from, j, MIN(m->d - j, BLOCK), m->w[route], to);
 	}
 #if defined __x86_64__
 	_mm_sfence();
@@ -135,29 +141,32 @@ add(float *sum, const float *x, uint64_t n, float w)
 	add_plain(sum, x, n, w);
 }
 
+/* Of row t n numbers, at most BLOCK */
+VECTORS static void
+sum_up(const struct move *m, uint64_t t, uint64_t at, uint64_t n)
+{
+	const size_t size = rowtype_size(m->type);
+	float sum[BLOCK] = {0}, block[BLOCK];
+
+	for (uint64_t i = t * m->x->k; i < (t + 1) * m->x->k; i++) {
+		const uint32_t place = m->x->place[i];
+
+		if (place == UINT32_MAX)
+			continue;
+		rowtype_widen(m->type, m->from + place * m->d * size, at, n, block);
+		add(sum, block, n, m->w ? m->w[i] : 1);
+	}
+	rowtype_narrow(m->type, sum, n, m->to + t * m->d * size, at);
+}
+
 static void
 combine(void *arg, size_t piece)
 {
 	const struct move *m = arg;
-	const size_t size = rowtype_size(m->type);
-	const uint32_t k = m->x->k;
 
 	for (uint64_t t = piece * m->piece; t < MIN((piece + 1) * m->piece, m->n); t++)
-		for (uint64_t j = 0; j < m->d; j += BLOCK) {
-			const uint64_t n = MIN(m->d - j, BLOCK);
-			float sum[BLOCK] = {0}, block[BLOCK];
-
-			for (uint64_t i = t * k; i < (t + 1) * k; i++) {
-				const uint32_t at = m->x->place[i];
-				const float w = m->w ? m->w[i] : 1;
-
-				if (at == UINT32_MAX)
-					continue;
-				rowtype_widen(m->type, m->from + at * m->d * size, j, n, block);
-				add(sum, block, n, w);
-			}
-			rowtype_narrow(m->type, sum, n, m->to + t * m->d * size, j);
-		}
+		for (uint64_t j = 0; j < m->d; j += BLOCK)
+			sum_up(m, t, j, MIN(m->d - j, BLOCK));
 }
 
 void
