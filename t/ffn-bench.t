@@ -39,7 +39,7 @@ fails 3 'no GPU' 'ffn-bench --tokens 3' 'no GPU: .*--cpu'
 fails 2 'more picks than experts' 'bench -k 8' '8'
 fails 2 'more picks than experts that may have tokens' 'bench --empty 6' '--empty 6 of 7'
 fails 2 'no expert left' 'bench --empty 7 -k 1' '--empty 7 of 7'
-fails 2 'more hot ones than there are' 'bench --skew-experts 8' '8 of 7'
+fails 2 'more hot ones than there are' 'bench --skew-experts 8 --skew-bias 1' '8 of 7'
 fails 2 'too little memory' 'ffn-bench --cpu --experts 1024 --d-model 65536 --hidden 262144' \
 	'1024 experts of 3 x 262144 x 65536 f16 need 105553.1 GB'
 fails 2 'a full disk' 'bench >/dev/full' 'No space'

@@ -91,6 +91,9 @@ is 'a bias makes experts busy' 1 sh -c "trace-filter --frame router -t o | awk -
 fails 2 'a bias of others' 'router-bench --cpu --experts 8 --bias bias' 'bias: 32 numbers, and 8 experts'
 fails 2 'half of groups' 'router-bench --cpu --groups 8' 'both'
 fails 2 'groups that do not divide' 'router-bench --cpu --experts 30 --groups 4 --topk-groups 2' 'groups'
+for b in router ffn ep; do
+	fails 2 "half of a skew: $b" "$b-bench --cpu --skew-bias 3" 'both'
+done
 fails 2 'two scores' 'router-bench --cpu --sigmoid --softmax none' 'one of them'
 # Skew: a hot expert of unit logits has several times its share; of the reference's inputs hardly more.
 skew() { run --tokens 2048 --d-model 256 --experts 64 -k 2 --skew-experts 8 --skew-bias 2 "$@" | cat >s; field router max_mean s; }

@@ -157,6 +157,8 @@ fits(struct epbench *b, int size)
 	if (experts % (uint64_t)size)
 		die("%llu experts cannot be shared evenly by %d ranks", (unsigned long long)experts,
 		    size);
+	if (!hot != (bias == 0))
+		die("--skew-experts and --skew-bias: both, or none");
 	if (hot > experts)
 		die("--skew-experts %llu of %llu", (unsigned long long)hot,
 		    (unsigned long long)experts);

@@ -69,6 +69,8 @@ sizes(void)
 
 	if (select_fit(&s, why, sizeof why) < 0)
 		die("%s", why);
+	if (!hot != (layer.bias == 0))
+		die("--skew-experts and --skew-bias: both, or none");
 	if (hot > experts)
 		die("--skew-experts %llu of %llu", (unsigned long long)hot,
 		    (unsigned long long)experts);

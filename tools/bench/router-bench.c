@@ -139,6 +139,8 @@ inputs(void)
 	in.experts = s->experts;
 	in.type = s->type;
 	in.hot = (uint32_t)hot;
+	if (!hot != (in.bias == 0))
+		die("--skew-experts and --skew-bias: both, or none");
 	if (hot > s->experts)
 		die("--skew-experts %llu of %u", (unsigned long long)hot, s->experts);
 	if (router.d && !sweep && !(router.x = inputs_x(&in)))
