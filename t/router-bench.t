@@ -161,6 +161,9 @@ if [ -z "${ASAN_OPTIONS:-}" ]; then
 		fails 2 "no memory for products, $kib" "(ulimit -v $kib; OPENBLAS_NUM_THREADS=1 timeout 60 router-bench --cpu --tokens 8 --d-model 8 --samples 1)" 'memory'
 	done
 fi
+fails 2 'a timeline to nowhere' "router-bench $small --tokens 8 --d-model 8 --timeline no/line.json" '^router-bench: no/line.json: No such file'
+fails 2 'a trace without logits, and a timeline' 'trace-gen --rows 4 | router-bench --cpu --from-trace --timeline left.json' logit
+is 'leave nothing of it' '' sh -c 'ls left* 2>/dev/null'
 fails 2 'a full disk' "router-bench $small --tokens 8 --d-model 8 >/dev/full" 'space'
 if router-bench --tokens 8 --d-model 8 >/dev/null 2>err; then
 	skip_one 'there is a GPU'

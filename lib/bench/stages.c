@@ -185,15 +185,11 @@ put_sinkhorn(const struct run *r, const struct router_result *got)
 
 /* One turn of each strategy's stages, the next when the last has ended. */
 static void
-put_timeline(const struct run *r)
+put_timeline(const struct run *r, struct sink *s)
 {
-	const char *file = r->s->timeline;
 	const struct dev *d = &r->s->bench->dev;
-	struct sink *s = sink_open(file);
 	double at = 0, us;
 
-	if (!s)
-		die("%s:", file);
 	timeline_open(s, "router-bench");
 	for (int i = 0; i < r->n; i++) {
 		struct timed *m = &r->timed[i];
@@ -212,8 +208,15 @@ put_timeline(const struct run *r)
 		at += us;
 	}
 	timeline_close(s);
+	die_keep(s);
 	if (sink_close(s) < 0)
-		die("%s:", file);
+		die("%s:", r->s->timeline);
+}
+
+static void
+drop(void *sink)
+{
+	sink_drop(sink);
 }
 
 void
@@ -222,7 +225,12 @@ stages_run(struct stages *s)
 	struct router_result got[ROUTER_STRATEGIES] = {0};
 	struct run r = {s, xcalloc(PLANS, sizeof *r.timed)};
 	struct router *router = s->router;
+	struct sink *line = s->timeline ? sink_open(s->timeline) : NULL;
 
+	if (s->timeline && !line)
+		die("%s:", s->timeline);
+	if (line)
+		die_undo(drop, line);
 	bench_check(router_open(router));
 	for (int a = 0; a < ROUTER_STRATEGIES; a++) {
 		strcpy(got[a].check, "-");
@@ -240,8 +248,8 @@ stages_run(struct stages *s)
 	for (int a = 0; a < ROUTER_STRATEGIES; a++)
 		if (s->wanted[a])
 			put_strategy(&r, a, &got[a]);
-	if (s->timeline)
-		put_timeline(&r);
+	if (line)
+		put_timeline(&r, line);
 	router_close(router);
 	free(r.timed);
 	for (int a = 0; a < ROUTER_STRATEGIES; a++)
