@@ -72,7 +72,10 @@ endif
 
 # Kernels: SASS for what is named, PTX for what comes between and later; NVCC_LINEINFO=-lineinfo
 # for profilers, three times the size
-CUDA ?= auto
+# CUDA unset: as B was built before, so that make install builds nothing else, or auto
+ifndef CUDA
+CUDA := $(if $(filter no,$(firstword $(shell cat $(B)/gen/cuda 2>/dev/null))),0,auto)
+endif
 CUDA_HOME ?= $(patsubst %/bin/nvcc,%,$(or $(shell command -v nvcc),/usr/local/cuda/bin/nvcc))
 NVCC ?= $(CUDA_HOME)/bin/nvcc
 NVCC_CCBIN ?= gcc
