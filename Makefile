@@ -202,7 +202,7 @@ bench: all $(PEERS)
 	cat $(B)/bench.tsv
 
 lint:
-	clang-format --dry-run -Werror kernels/* t/gpu/* $(TOOLS) $(LIB) lib/mpi/*.c $(UNIT) $(FUZZ) $(BENCH) $(wildcard lib/*/*.h)
+	clang-format --dry-run -Werror kernels/* t/gpu/* $(wildcard t/fuzz/*.h) $(TOOLS) $(LIB) lib/mpi/*.c $(UNIT) $(FUZZ) $(BENCH) $(wildcard lib/*/*.h)
 	mandoc -T lint -W warning $(PAGES)
 	shellcheck -S warning -x -P t $(SCRIPTS)
 	$(MAKE) B=build/gcc CUDA=0 CC=gcc CFLAGS="-O2 -Werror" all

@@ -73,20 +73,4 @@ LLVMFuzzerTestOneInput(const unsigned char *p, size_t n)
 	return 0;
 }
 
-#ifndef LIBFUZZER
-int
-main(int argc, char **argv)
-{
-	static unsigned char buf[1 << 20];
-
-	for (int i = 1; i < argc; i++) {
-		FILE *f = fopen(argv[i], "rb");
-
-		if (!f)
-			return 2;
-		LLVMFuzzerTestOneInput(buf, fread(buf, 1, sizeof buf, f));
-		fclose(f);
-	}
-	return 0;
-}
-#endif
+#include "replay.h"
