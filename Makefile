@@ -155,6 +155,12 @@ $(B)/gen/list.h: $(PAGES) Makefile
 		/^\.Nd/ { sub(/^\.Nd /, ""); printf "{\"%s\", \"%s\"},\n", n, $$0; exit }' $$p; done >$@
 $(B)/tools/moetrace.o: $(B)/gen/list.h
 
+# prompt-fmt's rules where no --rules are given
+$(B)/gen/prompts.h: examples/prompts.tsv
+	@mkdir -p $(@D)
+	@sed 's/[\\"]/\\&/g; s/.*/"&\\n"/' $< >$@
+$(B)/tools/capture/prompt-fmt.o: $(B)/gen/prompts.h
+
 define program
 $(B)/$(2): $(1:%.c=$(B)/%.o) $(B)/libmoetrace.a
 	@mkdir -p $$(@D)
@@ -220,7 +226,7 @@ install: all
 		$(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man3 \
 		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(COMPDIR) $(DESTDIR)$(DATADIR)
 	install -m 755 $(BINS) $(MPI) $(wildcard pipelines/*) $(DESTDIR)$(LIBEXECDIR)
-	install -m 644 examples/small.trace examples/system.jsonc $(DESTDIR)$(DATADIR)
+	install -m 644 examples/small.trace examples/system.jsonc examples/prompts.tsv $(DESTDIR)$(DATADIR)
 	install -m 644 lib/core/moetrace.h $(DESTDIR)$(INCLUDEDIR)
 	install -m 644 $(B)/libmoetrace.a $(DESTDIR)$(LIBDIR)
 	install -m 755 $(B)/libmoetrace.so.0 $(DESTDIR)$(LIBDIR)
