@@ -254,8 +254,12 @@ main(int argc, char **argv)
 		if (section != t.sections)
 			datasets_begin(sets);
 		section = t.sections;
-		if ((r = datasets_take(sets, &f)) < 0)
-			tool_refuse(&t, &f, "batch, seq or row is no number");
+		if ((r = datasets_take(sets, &f)) == TR_ENOMEM)
+			die("no memory");
+		if (r < 0)
+			tool_refuse(&t, &f,
+				    r == TR_ELIMIT ? "more than 65535 data sets"
+						   : "batch, seq or row is no number");
 		if (!tr_list_has(&layers, tr_get(&f, "layer", 0)))
 			continue;
 		if (!strcmp(f.kind, "route"))
