@@ -330,6 +330,7 @@ tool_next(struct tool *t, struct tr_frame *f)
 		if (!*self.other && f->has_rows && strcmp(f->kind, "route") &&
 		    strcmp(f->kind, "tok"))
 			snprintf(self.other, sizeof self.other, "%s", f->kind);
+		t->sections += !strcmp(f->kind, "trace");
 		if (!t->head)
 			return 1;
 		r = tr_head_add(t->head, f, t->force);

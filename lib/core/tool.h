@@ -54,6 +54,7 @@ struct tool {
 	struct tr_out *out;   /* TOOL_TRACE, TOOL_RESULT */
 	struct sink *sink;    /* TOOL_BYTES, and under out */
 	struct tr_head *head; /* TOOL_FOLD: what tool_next has folded */
+	uint64_t sections;    /* that tool_next has begun */
 	const char *output;   /* -o */
 	struct tr_limits limits;
 	int jobs; /* -j, 1 by default, 0 became the cores */

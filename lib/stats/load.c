@@ -8,7 +8,11 @@
 #include "load.h"
 #include "size.h"
 
-enum { WAYS = 4, BLOCK = 1 << 20 /* ids between two emptyings, far below 2^32 */ };
+enum {
+	WAYS = 4,
+	BLOCK = 1 << 20, /* ids between two emptyings, far below 2^32 */
+	FEW = 1024,      /* ids that emptying and adding up would cost more than */
+};
 
 /* All picks of u8 ids: the empty slot has a counter of its own, 255. */
 static void
@@ -48,7 +52,7 @@ load_count(const struct tr_ids *ids, uint32_t k, const uint8_t *dropped, uint32_
 {
 	uint64_t all = ids->rows * ids->k;
 
-	if (ids->u8 && k >= ids->k && !dropped) {
+	if (ids->u8 && k >= ids->k && !dropped && all >= FEW) {
 		count8(ids->u8, all, experts, n);
 		return;
 	}
