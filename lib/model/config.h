@@ -16,6 +16,9 @@ struct config {
 	struct json json;
 };
 
+/* Sets why [MODEL_WHY]; returns -1. */
+int model_why(char *why, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* 0, or -1 and why [MODEL_WHY].  Free it once after 0. */
 int config_open(struct config *c, const char *dir, char *why);
 void config_free(struct config *c);
