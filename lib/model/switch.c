@@ -86,7 +86,7 @@ attention(const struct loading *l, struct attention *a, const char *layer, const
 		     {"k", &a->k, inner, d},
 		     {"v", &a->v, inner, d},
 		     {"o", &a->o, d, inner}};
-	char name[256];
+	char name[320];
 
 	for (size_t i = 0; i < LEN(parts); i++) {
 		snprintf(name, sizeof name, "%s.%s.%s.weight", layer, kind, parts[i].name);
@@ -101,7 +101,7 @@ static int
 router(const struct loading *l, struct block *b, const char *mlp, int bias, int whole)
 {
 	const struct sw *s = l->s;
-	char name[256];
+	char name[320];
 
 	snprintf(name, sizeof name, "%s.router.classifier.weight", mlp);
 	if (tensors_need(l->t, name, s->experts, s->d, &b->router, l->why) < 0)
@@ -134,7 +134,7 @@ block(const struct loading *l, struct stack *k, uint64_t i, int sparse, int bias
 {
 	const struct sw *s = l->s;
 	struct block *b = &k->block[i];
-	char name[256], layer[160];
+	char name[256], layer[64];
 	int n = snprintf(layer, sizeof layer, "%s.block.%llu.layer.",
 			 k->causal ? "decoder" : "encoder", (unsigned long long)i);
 
