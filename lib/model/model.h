@@ -1,0 +1,108 @@
+/*
+ * Checkpoints that run: what their routers do with a sequence of tokens.  A family of
+ * models is a struct model_ops beside this file, listed in model.c.
+ *
+ *	struct model_opts o = {.jobs = 2};
+ *	struct model m;
+ *
+ *	if (model_open(&m, dir, &o, why) < 0)
+ *		die("%s", why);
+ *	if (model_run(&m, &seq, seen, arg, why) < 0)
+ *		die("%s", why);
+ *	model_close(&m);
+ */
+#ifndef MODEL_H
+#define MODEL_H
+
+#include "../core/moetrace.h"
+#include "../route/rules.h"
+#include "config.h"
+#include "tensors.h"
+
+#define MODEL_FREE UINT64_MAX /* a capacity without bound */
+
+struct model_opts {
+	uint64_t capacity;            /* picks an expert takes of a sequence; 0: config.json's */
+	int residual;                 /* a dropped token keeps weight times input, not 0 */
+	int decoder;                  /* of encoder-decoder models: the decoder, too */
+	const struct tr_list *layers; /* those whose routers are told; NULL or empty: all */
+	int jobs;                     /* threads; the results do not depend on them */
+};
+
+/* What open found.  Lists are the model's, lent until model_close. */
+struct model_info {
+	uint64_t vocab;         /* ids are below it */
+	uint64_t positions;     /* the longest sequence; 0: no limit */
+	uint64_t experts, topk; /* of each router */
+	uint64_t shared;        /* experts that all tokens pass */
+	uint64_t d;             /* numbers of a router's input */
+	uint64_t capacity;      /* in use; MODEL_FREE: nothing is dropped */
+	enum rules_score score; /* what makes weights */
+	int renorm;             /* and they are divided by their sum */
+	int flags;              /* MODEL_... */
+	struct tr_list routed;  /* layers that route, those of opts->layers alone */
+	struct tr_list second;  /* those of them that see target, not source; none: empty */
+};
+enum model_flags {
+	MODEL_DROPS = 1,   /* there is a capacity: struct model_route has dropped */
+	MODEL_DECODER = 2, /* opts->decoder means something */
+};
+
+/* A sequence.  source: what a decoder-only model, or an encoder, reads; target: what the
+ * decoder behind an encoder reads, its start token first.  All are below vocab, checked
+ * by model_run; memory is the caller's. */
+struct model_seq {
+	const uint32_t *source, *target;
+	uint64_t nsource, ntarget;
+};
+
+/* What the router of one layer did with the rows of source, or of target, in order.
+ * Lent until the callback returns. */
+struct model_route {
+	uint64_t layer;         /* the model's number; decoders behind encoders go on counting */
+	uint64_t rows;          /* all of source, or of target */
+	const float *logit;     /* [rows][experts] */
+	const uint16_t *ids;    /* [rows][topk], best first */
+	const float *w;         /* [rows][topk] */
+	const uint8_t *dropped; /* [rows][topk], 1: the expert was full; NULL: none can be */
+	const float *hidden;    /* [rows][d]: the router's input */
+};
+/* Called layer by layer, ascending, in the thread of model_run: 0, or a negative TR_E...
+ * that model_run returns. */
+typedef int model_seen(void *arg, const struct model_route *r);
+
+struct model_ops {
+	const char *types; /* values of model_type: "qwen3_moe|olmoe" */
+	/* Reads sizes out of c, finds and checks all tensors that the layers up to the last of
+	 * o->layers need, fills *info.  *state is the family's own.  c does not outlive the
+	 * call; t and o do until close.  0, or -1 and why; then it has freed what it made. */
+	int (*open)(void **state, const struct config *c, struct tensors *t,
+		    const struct model_opts *o, struct model_info *info, char *why);
+	/* 0; TR_ENOMEM; TR_EVALUE with why set where logits are not finite (model_finite); or
+	 * what seen returned. */
+	int (*run)(void *state, const struct model_seq *s, model_seen *seen, void *arg, char *why);
+	void (*close)(void *state); /* NULL is fine */
+};
+
+struct model {
+	const struct model_ops *ops;
+	struct tensors *tensors;
+	struct model_opts opts;
+	struct model_info info;
+	char type[64];  /* model_type */
+	char name[256]; /* last part of the directory */
+	void *state;
+};
+
+/* dir: config.json with safetensors beside it.  why [MODEL_WHY]: one line that names file,
+ * tensor and shape.  o is copied, the list in it is lent.  0, or -1 and why. */
+int model_open(struct model *m, const char *dir, const struct model_opts *o, char *why);
+/* One sequence: 0, or a negative TR_E... and why. */
+int model_run(struct model *m, const struct model_seq *s, model_seen *seen, void *arg, char *why);
+void model_close(struct model *m);
+
+/* For families.  TR_EVALUE and why where one of logits [rows][experts] is NaN or infinite:
+ * "layer 3: logits of token 17 are not finite".  model_run then looks for the tensor. */
+int model_finite(const float *logits, uint64_t rows, uint64_t experts, uint64_t layer, char *why);
+
+#endif
