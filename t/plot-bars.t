@@ -10,6 +10,15 @@ is 'the mean is named where no panel is beside it' '2 3' sh -c "plot-bars --scri
 is 'but not above the picture' 0 sh -c "plot-bars --max 1 --script load | grep -c \"^set label .* 'mean' \""
 is 'a title stands over bars with a mean' 1 sh -c "plot-bars --title T --script load | sed '/^plot /q' | grep -c \"^set label 1 'T'\""
 is 'ticks have no needless zeros, and no exponent below 1e9' 1 sh -c "plot-bars --script load | grep -c \"^set format '%.9g'\$\""
+same '--stats: what expert-stats says of the counts' "plot-bars --stats -l 1 --script load | sed -n \"s/^set label [56] '\([^']*\)'.*/\1/p\"" \
+	"expert-stats -l 1 -t a | awk -F'\t' '!/#/ { printf \"mean %.4g   std %.4g   CV %.4g\nentropy %.4g   active %d   skewness %.4g\n\", \$3, \$4, \$5, \$6, \$16, \$10 }'"
+is 'over the bars: they get less of the height' '1.34' \
+	sh -c "for o in '' --stats; do plot-bars \$o --script load | sed -n 's/^set yrange .*:\(.*\)]/\1/p'; done | awk 'NR == 1 { x = \$1 / 1.04 } END { print \$1 / x }'"
+fails 2 '--stats: of no counts' 'trace-gen --tokens --domains 2 --request-rows 64 --experts 8 | expert-stats --table specialisation | plot-bars --stats --col lift --script' 'lift is no count'
+same 'one row a layer: a panel a column, a bar a layer' "expert-stats -l 0,2 a | plot-bars --col gini,std -t | sed 1d | cut -f 1,4,5" \
+	"expert-stats -l 0,2 --table stats a | trace2jsonl | jq -r 'select(.kind==\"table\") | \"gini\t\(.layer)\t\(.gini[0])\"'; expert-stats -l 0,2 a | trace2jsonl | jq -r 'select(.kind==\"table\") | \"std\t\(.layer)\t\(.std[0])\"'"
+is 'each of its own height' 2 sh -c 'expert-stats a | plot-bars --col gini,std --script | grep -c "^set yrange"'
+is 'a single bar is seen' 1 sh -c 'expert-stats -l 1 a | plot-bars --col gini --script | grep -c "boxwidth 0.86 absolute"'
 fails 2 'nothing: where it may come from' 'plot-bars a' 'expert-load, logit-hist and topk-stats'
 for f in x.gp x; do
 	same "--script: a program is called as one likes: $f" "plot-bars --script -o $f load; cat $f" 'plot-bars --script load'

@@ -30,7 +30,7 @@ static struct height
 height(const struct bars *panel, size_t n, const struct bars_scale *scale)
 {
 	struct height h = {0, 0, INFINITY};
-	double least;
+	double least, top = 1.04;
 
 	for (size_t i = 0; i < n; i++)
 		for (const struct bars *p = &panel[i]; p; p = p->behind) {
@@ -40,7 +40,9 @@ height(const struct bars *panel, size_t n, const struct bars_scale *scale)
 			widen(&h, p->law, p->n);
 			h.least = least;
 		}
-	h.hi = scale->max > 0 ? scale->max : h.hi > 0 ? h.hi * 1.04 : h.lo < 0 ? 0 : 1;
+	for (size_t i = 0; i < n; i++)
+		top = panel[i].note[0] ? 1.34 : top; /* their lines stand over the bars */
+	h.hi = scale->max > 0 ? scale->max : h.hi > 0 ? h.hi * top : h.lo < 0 ? 0 : 1;
 	return h;
 }
 
@@ -180,6 +182,20 @@ plot_bins(struct gp *g, const struct bars *panel, size_t i, const struct bars_sc
 
 /* ---- bars ---- */
 
+/* Two lines in the upper corner, of all panels or of none. */
+static void
+notes(struct gp *g, const char *const note[2])
+{
+	for (int i = 0; i < 2 && note[i]; i++) {
+		gp_printf(g, "set label %d ", SHEET_LABEL + 1 + i);
+		gp_quote(g, note[i]);
+		gp_printf(g,
+			  " at graph 0.985, graph 1 right offset 0,-%.3g font ',9' "
+			  "textcolor '#444444'\n",
+			  0.6 + 0.8 * i);
+	}
+}
+
 static void
 plot_bars(struct gp *g, const struct sheet *s, const struct bars *p, size_t i,
 	  const struct bars_scale *scale)
@@ -199,6 +215,7 @@ plot_bars(struct gp *g, const struct sheet *s, const struct bars *p, size_t i,
 			  SHEET_LABEL, p->line);
 	else
 		gp_printf(g, "unset label %d\n", SHEET_LABEL);
+	notes(g, p->note);
 	gp_printf(g, "plot $panel%zu using 1:2 with boxes linecolor '#2c728e'", i);
 	if (p->line > 0)
 		gp_printf(g, ", %.9g with lines linecolor '#d1495b' linewidth 1 dashtype 2",
@@ -225,8 +242,10 @@ bars_draw(struct gp *g, struct sheet *s, const struct bars *panel, size_t n,
 	s->letters = letters(panel, n, scale, sheet_height(s, n, pw, ph));
 	sheet_begin(g, s, n, pw, ph);
 	put_scale(g, s, panel, scale->free ? 1 : n, scale);
-	gp_printf(g, "set style fill solid noborder\nset boxwidth 0.86 relative\n"
-		     "set grid y linewidth 0.5 linecolor '#dddddd'\n");
+	gp_printf(g,
+		  "set style fill solid noborder\nset boxwidth 0.86 %s\n"
+		  "set grid y linewidth 0.5 linecolor '#dddddd'\n",
+		  most > 1 ? "relative" : "absolute");
 	for (size_t i = 0; i < n; i++) {
 		const struct bars *p = &panel[i];
 		size_t set = 0;

@@ -15,6 +15,7 @@ struct bars {
 	const uint64_t *label; /* [n] what a bar is called, or NULL: its place */
 	double from, width;    /* of numeric bins; width 0: bars are 0, 1, 2 ... */
 	double line;           /* a dashed line at that height; 0: none */
+	const char *note[2];   /* lines in the corner, or NULL */
 	size_t hue;            /* their colour: below BARS_SETS */
 	const char *set;       /* what its data are called in the legend; NULL: nothing */
 	const double *cx, *cy; /* [ncurve] a curve over them, NaN: none */

@@ -206,4 +206,5 @@ panel_free(struct panel *p)
 	free(p->cx);
 	free(p->cy);
 	free(p->law);
+	free(p->label);
 }

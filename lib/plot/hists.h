@@ -12,6 +12,8 @@ struct panel {
 	char title[200], x[32];
 	struct bars bars; /* of what is owned below */
 	double *v, *cx, *cy, *law;
+	uint64_t *label;
+	char note[2][80];
 };
 
 /* Add the panels of hist frame f to *p [*n]: 0, or TR_E... and why. */

@@ -115,7 +115,9 @@ series_read(struct series *s, struct tr_frame *f, const char *col, int raw)
 	s->diagonal = c.rows == c.width && (!strcmp(f->kind, "coact") || !strncmp(col, "pmi", 4) ||
 					    !strncmp(col, "jaccard", 8));
 	identity(f, s->what, sizeof s->what);
-	snprintf(s->x, sizeof s->x, "%s", s->diagonal ? "expert" : kinds[i].x);
+	snprintf(s->x, sizeof s->x, "%s",
+		 s->diagonal || tr_col(f, "expert", &(struct tr_col){0}) > 0 ? "expert"
+									     : kinds[i].x);
 	snprintf(s->y, sizeof s->y, "%s", s->diagonal ? "expert" : kinds[i].y);
 	snprintf(s->unit, sizeof s->unit, "%s", *kinds[i].unit ? kinds[i].unit : col);
 	if (!strcmp(f->kind, "hist"))

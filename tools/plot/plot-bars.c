@@ -3,6 +3,7 @@
  * tables), or a row of bins (hist).  Counters of equal identity are added
  * first, so shards may come one after the other.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "../../lib/plot/hists.h"
 #include "../../lib/plot/overlay.h"
 #include "../../lib/plot/picture.h"
+#include "../../lib/plot/profile.h"
 #include "../../lib/stats/sum.h"
 #include "num.h"
 #include "size.h"
@@ -20,7 +22,7 @@ static struct tr_list layers;
 static struct barfiles files;
 static struct picture *const pic = &files.pic;
 static struct bars_scale *const scale = &files.scale;
-static int sorted, cdf, raw, overlay;
+static int sorted, cdf, raw, overlay, stats;
 static uint64_t top;
 static const char *column, *frame, *panel_title, *xlabel, *ylabel;
 static int nseen;
@@ -29,12 +31,13 @@ static const struct opt opts[] = {
 	{'l', "layer", "LIST", OPT_LIST, &layers, "only these layers", 0, 0},
 	{0, "frame", "NAME", OPT_STR, &frame, "only tables of that name, frames of that kind", 0,
 	 0},
-	{0, "col", "NAME", OPT_STR, &column, "the column to draw (n, else the first numbers)", 0,
-	 0},
+	{0, "col", "NAME,...", OPT_STR, &column, "the column to draw (n, else the first numbers)",
+	 0, 0},
 	{0, "count", NULL, OPT_FLAG, &raw, "counts, not shares of the tokens", 0, 0},
 	{0, "sort", NULL, OPT_FLAG, &sorted, "the highest first", 0, 0},
 	{0, "cdf", NULL, OPT_FLAG, &cdf, "the highest first, added up to 100 %", 0, 0},
 	{0, "top", "N", OPT_U64, &top, "the N highest", 1, 0},
+	{0, "stats", NULL, OPT_FLAG, &stats, "say mean, std, CV, entropy ... of the counts", 0, 0},
 	{0, "overlay", NULL, OPT_FLAG, &overlay, "data sets in one panel", 0, 0},
 	{0, "log", NULL, OPT_FLAG, &files.scale.log, "logarithmic heights", 0, 0},
 	{0, "max", "X", OPT_F64, &files.scale.max, "value of the greatest height (the largest)", 0,
@@ -103,9 +106,30 @@ sort(struct panel *p)
 	if (top && top < b->n)
 		b->n = top;
 	*b = (struct bars){.n = b->n, .v = p->v, .label = label, .line = cdf ? 0 : b->line};
+	p->label = label;
 	if (cdf)
 		memcpy(p->x, "rank", sizeof "rank");
 	free(bar);
+}
+
+/* What stands in the corner: of the counts, whatever is drawn of them. */
+static void
+note(struct panel *p, struct tr_frame *f, const char *name)
+{
+	uint64_t *n;
+	struct series s;
+
+	if (picture_series(pic, &s, f, name, 1)) {
+		n = xcalloc(s.rows, sizeof *n);
+		for (size_t i = 0; i < s.rows; i++) {
+			if (!(s.v[i] >= 0 && s.v[i] < 9e15 && s.v[i] == floor(s.v[i])))
+				die("--stats: @%s: %s is no count", f->kind, s.unit);
+			n[i] = (uint64_t)s.v[i];
+		}
+		profile_note(n, s.rows, p->note);
+		free(n);
+	}
+	series_free(&s);
 }
 
 static void
@@ -126,6 +150,8 @@ add(struct series *s, struct tr_frame *f)
 		sum += s->v[i];
 	if (!cdf)
 		p->bars.line = sum / (double)n; /* all alike */
+	if (stats)
+		note(p, f, column);
 	memcpy(unit, s->unit, sizeof unit);
 	s->v = NULL; /* the panel's now */
 }
@@ -144,6 +170,9 @@ take(struct tr_frame *f)
 		if ((r = hists_read(f, &panel, &npanel, why)) < 0)
 			die("%s", r == TR_ENOMEM ? "no memory" : why);
 		memcpy(unit, "values", sizeof "values");
+	} else if (profile_take(pic, f, column, &panel, &npanel)) {
+		scale->free = 1; /* each its own unit */
+		return;
 	} else {
 		r = picture_series(pic, &s, f, column, raw);
 		if (r && s.matrix)
@@ -180,6 +209,8 @@ label(void)
 			snprintf(p->x, sizeof p->x, "%s", xlabel);
 		if (p->law && !p->bars.set)
 			p->bars.set = *p->set ? p->set : "observed";
+		for (int k = 0; k < 2; k++)
+			p->bars.note[k] = *p->note[k] ? p->note[k] : NULL;
 		p->bars.title = p->title;
 		p->bars.x = p->x;
 	}
