@@ -11,6 +11,11 @@ plot-heat -l 1 --script co >p
 is 'the diagonal is left out unasked' 8 sh -c 'grep "^[0-9?]" p | grep -o "?" | wc -l'
 plot-heat --script load >p
 { coact --norm pmi a; coact --norm jaccard a; } >several
+same '--top: the largest, in both directions' "plot-heat -l 1 --top 2 --diagonal -t co | sed 1d | cut -f 2-" "coact -l 1 a | plot-heat --diagonal -t | sed 1d | awk -F'\t' '
+	{ v[\$2, \$3] = \$4; s[\$2] += \$4 } END { for (e in s) { if (s[e] > m) { j = i; n = m; i = e; m = s[e] } else if (s[e] > n) { j = e; n = s[e] } }
+	split(i \" \" j, o, \" \"); for (a = 1; a <= 2; a++) for (b = 1; b <= 2; b++) printf \"%s\t%s\t%s\n\", o[a], o[b], v[o[a], o[b]] }'"
+is '--top: their names at both sides' '2' sh -c "plot-heat -l 1 --top 3 --script co | grep -c \"^set [xy]tics ('[0-9]' 0, '[0-9]' 1, '[0-9]' 2)\""
+fails 2 '--top: of lines of numbers' 'plot-heat --top 2 --script load' 'no square matrix'
 same '--frame: one table of several' 'plot-heat --frame coact-pmi --script several' 'coact --norm pmi a | plot-heat --script'
 printf '@trace v=1 layers=1 experts=4 topk=2\n@table name=t rows=2 cols=s:s8,v:u8 bytes=66\nab%062d\0\1\n@end frames=1\n' 0 >text
 fails 2 'a column of text' 'plot-heat --col s --script text' '@table: column s is no numbers'

@@ -55,19 +55,23 @@ put_scale(struct gp *g, const struct sheet *s, const struct heat *panel, size_t 
 }
 
 static void
-ticks(struct gp *g, const struct sheet *s, const struct heat *p)
+tics(struct gp *g, char axis, const uint64_t *name, size_t n, size_t step)
 {
-	size_t step = sheet_step(p->rows, s->ph, 16);
-
-	gp_printf(g, "set xtics 0,%zu\n", sheet_step(p->columns, s->pw, 30));
-	if (!p->label) {
-		gp_printf(g, "set ytics 0,%zu\n", step);
+	if (!name) {
+		gp_printf(g, "set %ctics 0,%zu\n", axis, step);
 		return;
 	}
-	gp_printf(g, "set ytics (");
-	for (size_t i = 0; i < p->rows; i += step)
-		gp_printf(g, "%s'%llu' %zu", i ? ", " : "", (unsigned long long)p->label[i], i);
+	gp_printf(g, "set %ctics (", axis);
+	for (size_t i = 0; i < n; i += step)
+		gp_printf(g, "%s'%llu' %zu", i ? ", " : "", (unsigned long long)name[i], i);
 	gp_printf(g, ")\n");
+}
+
+static void
+ticks(struct gp *g, const struct sheet *s, const struct heat *p)
+{
+	tics(g, 'x', p->column, p->columns, sheet_step(p->columns, s->pw, 30));
+	tics(g, 'y', p->label, p->rows, sheet_step(p->rows, s->ph, 16));
 }
 
 /* The longest name of a row. */

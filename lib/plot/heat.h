@@ -9,9 +9,10 @@
 struct heat {
 	const char *title, *x, *y;
 	size_t rows, columns;
-	const double *v;       /* [rows][columns]; NaN: no cell */
-	const uint64_t *label; /* [rows], or NULL: rows are 0, 1, 2 ... */
-	int dead;              /* cells of 0 are crossed out */
+	const double *v;        /* [rows][columns]; NaN: no cell */
+	const uint64_t *label;  /* [rows], or NULL: rows are 0, 1, 2 ... */
+	const uint64_t *column; /* [columns], the same of columns */
+	int dead;               /* cells of 0 are crossed out */
 };
 
 struct heat_scale {

@@ -12,6 +12,7 @@
 #include "../../lib/plot/picture.h"
 #include "../../lib/stats/sum.h"
 #include "num.h"
+#include "size.h"
 
 static struct tr_list layers;
 static struct picture pic;
@@ -19,6 +20,7 @@ static struct heat_scale scale;
 static int diagonal, raw, ideal;
 static const char *column, *frame;
 static int nseen;
+static uint64_t top;
 
 static const struct opt opts[] = {
 	{'l', "layer", "LIST", OPT_LIST, &layers, "only these layers", 0, 0},
@@ -32,6 +34,7 @@ static const struct opt opts[] = {
 	{0, "diagonal", NULL, OPT_FLAG, &diagonal, "an expert with itself, too", 0, 0},
 	{0, "log", NULL, OPT_FLAG, &scale.log, "logarithmic colours", 0, 0},
 	{0, "max", "X", OPT_F64, &scale.max, "value of the last colour (the largest)", 0, 0},
+	{0, "top", "N", OPT_U64, &top, "of square matrices the N largest, the first largest", 1, 0},
 	{'t', "text", NULL, OPT_FLAG, &pic.text, "the table behind the picture instead", 0, 0},
 	PICTURE_OPTS(pic),
 	{0},
@@ -47,7 +50,7 @@ static struct panel {
 	char title[200], x[32], y[32];
 	size_t rows, columns;
 	double *v;
-	uint64_t *label;
+	uint64_t *label, *column;
 	int dead;
 } * panel;
 static size_t npanel;
@@ -111,6 +114,52 @@ add(const struct series *s, const char *kind)
 		memcpy(unit, "load / ideal load", sizeof "load / ideal load");
 }
 
+struct weight {
+	double sum;
+	size_t at;
+};
+
+static int
+heavier(const void *a, const void *b)
+{
+	const struct weight *x = a, *y = b;
+
+	if (x->sum != y->sum)
+		return x->sum < y->sum ? 1 : -1;
+	return (x->at > y->at) - (x->at < y->at);
+}
+
+/* Of a square matrix the experts of most, in rows or in columns, in one order for both. */
+static void
+keep_top(struct panel *p)
+{
+	const size_t n = p->columns, m = MIN(top, n);
+	struct weight *w = xcalloc(n, sizeof *w);
+	double *v = xcalloc(m * m, sizeof *v);
+
+	for (size_t i = 0; i < n; i++) {
+		double row = 0, column = 0;
+
+		for (size_t j = 0; j < n; j++) {
+			row += isfinite(p->v[i * n + j]) ? p->v[i * n + j] : 0;
+			column += isfinite(p->v[j * n + i]) ? p->v[j * n + i] : 0;
+		}
+		w[i] = (struct weight){MAX(row, column), i};
+	}
+	qsort(w, n, sizeof *w, heavier);
+	p->label = xcalloc(m, sizeof *p->label);
+	p->column = p->label;
+	for (size_t i = 0; i < m; i++) {
+		p->label[i] = w[i].at;
+		for (size_t j = 0; j < m; j++)
+			v[i * m + j] = p->v[w[i].at * n + w[j].at];
+	}
+	free(p->v);
+	free(w);
+	p->v = v;
+	p->rows = p->columns = m;
+}
+
 static void
 put_text(void)
 {
@@ -122,11 +171,13 @@ put_text(void)
 
 		for (size_t k = 0; k < p->rows * p->columns; k++) {
 			size_t row = k / p->columns;
+			size_t col = k % p->columns;
 			uint64_t name = p->label ? p->label[row] : row;
+			uint64_t column = p->column ? p->column[col] : col;
 
 			buf[num_put_f64(buf, p->v[k])] = 0;
-			sink_printf(t.sink, "%s\t%llu\t%zu\t%s\n", p->title,
-				    (unsigned long long)name, k % p->columns, buf);
+			sink_printf(t.sink, "%s\t%llu\t%llu\t%s\n", p->title,
+				    (unsigned long long)name, (unsigned long long)column, buf);
 		}
 	}
 	if (sink_flush(t.sink) < 0)
@@ -142,8 +193,8 @@ draw(void)
 	for (size_t i = 0; i < npanel; i++) {
 		struct panel *p = &panel[i];
 
-		heat[i] = (struct heat){p->title,   p->x, p->y,     p->rows,
-					p->columns, p->v, p->label, p->dead};
+		heat[i] = (struct heat){p->title, p->x,     p->y,      p->rows, p->columns,
+					p->v,     p->label, p->column, p->dead};
 	}
 	scale.unit = unit;
 	heat_draw(&g, &pic.sheet, heat, npanel, &scale);
@@ -182,6 +233,11 @@ main(int argc, char **argv)
 		    layers.n ? " of these layers" : "");
 	if (!npanel)
 		picture_nothing(&pic, "it draws what coact, expert-load and topk-stats write");
+	for (size_t i = 0; top && i < npanel; i++) {
+		if (panel[i].label || panel[i].rows != panel[i].columns)
+			die("--top: %s is no square matrix", panel[i].title);
+		keep_top(&panel[i]);
+	}
 	if (pic.text)
 		put_text();
 	else
