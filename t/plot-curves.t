@@ -34,6 +34,13 @@ sed 's/model=m/model=other/' one >two
 is 'models name curves' 'm layer=0,m layer=1,other layer=0,other layer=1' sh -c 'plot-curves -y us -t one two | sed 1d | cut -f1 | paste -sd,'
 cp one three
 is 'files, where models do not' 'one three' sh -c "plot-curves -y us -t -l 0 one three | sed 1d | cut -f1 | paste -sd' '"
+printf '%s\n' '@trace v=1 layers=2 experts=4 topk=2 model=m' >keys
+for i in 0:b 1:b 0:a 1:a; do printf '@table name=t layer=%s by=%s rows=1 cols=v:u8 bytes=1\n%s\n' "${i%:*}" "${i#*:}" "${i%:*}"; done >>keys
+echo '@end frames=4' >>keys
+is '--by KEY: a curve of all frames with that value' 'b 0 48,b 1 49,a 0 48,a 1 49' \
+	sh -c "plot-curves -x layer --by by -t keys | sed 1d | tr '\t' ' ' | paste -sd,"
+is 'of files, each by itself' 8 sh -c "cp keys more; plot-curves -x layer --by by -t keys more | sed 1d | wc -l"
+is 'and four of them' 4 sh -c "plot-curves -x layer --by by -t keys more | sed 1d | cut -f 1 | uniq | wc -l"
 printf '%s\n' '@trace v=1 layers=1 experts=4 topk=2' '@table name=gap rows=5 cols=v:f32 bytes=20' >gap
 printf '\0\0\200\77\0\0\300\177\0\0\200\100\0\0\200\177\0\0\0\101\n@end frames=1\n' >>gap
 is 'what is no number breaks the line' '0 1||2 4||4 8|' sh -c "plot-curves --script gap | sed -n '/EOD/,/EOD/p' | grep -v EOD | tr '\n' '|'"

@@ -10,7 +10,8 @@ enum { CURVE_TAGS = 24, CURVE_TAG = 64 };
 struct curve {
 	size_t n, cap;
 	double *x, *y;  /* owned */
-	size_t group;   /* which frame, or file, it is from; */
+	size_t group;   /* which frame, file or value of a key it is from; */
+	int input;      /* which file */
 	int column;     /* which of its columns */
 	double by;      /* and value of another */
 	uint64_t layer; /* TR_NONE: of none */

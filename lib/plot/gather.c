@@ -116,7 +116,9 @@ put_tags(struct gather *g, struct tool *t, const struct tr_frame *f, struct curv
 	const char *file = t->nfiles ? t->files[f->input - 1] : "-";
 	char val[NUM_MAX + 1];
 
-	if (g->by) {
+	if (*g->value) {
+		curve_tag(c, g->by, g->value, 1, 1);
+	} else if (g->by) {
 		val[num_put_f64(val, c->by)] = 0;
 		curve_tag(c, g->by, val, 1, 0);
 	}
@@ -126,7 +128,7 @@ put_tags(struct gather *g, struct tool *t, const struct tr_frame *f, struct curv
 	if (*g->part)
 		curve_tag(c, "part", g->part, 0, 1);
 	curve_tag(c, "file", file, 0, 1);
-	if (g->pool)
+	if (g->pool || *g->value)
 		return;
 	curve_tag(c, "kind", f->kind, 0, 1);
 	put_keys(c, f);
@@ -139,8 +141,9 @@ curve_of(struct gather *g, struct tool *t, const struct tr_frame *f, int column,
 {
 	struct curve *c;
 
-	for (size_t i = g->n; i-- > 0 && g->curve[i].group == g->ngroup;)
-		if (g->curve[i].column == column && g->curve[i].by == by)
+	for (size_t i = g->n; i-- > 0 && (*g->value || g->curve[i].group == g->group);)
+		if (g->curve[i].group == g->group && g->curve[i].column == column &&
+		    g->curve[i].by == by)
 			return &g->curve[i];
 	if (g->n == CURVES_MAX)
 		die("more than %d curves: --frame, -l and --pool make fewer", CURVES_MAX);
@@ -149,10 +152,11 @@ curve_of(struct gather *g, struct tool *t, const struct tr_frame *f, int column,
 		g->curve = xrealloc(g->curve, g->cap, sizeof *g->curve);
 	}
 	c = memset(&g->curve[g->n++], 0, sizeof *c);
-	c->group = g->ngroup;
+	c->group = g->group;
+	c->input = f->input;
 	c->column = column;
 	c->by = by;
-	c->layer = g->pool ? TR_NONE : tr_get(f, "layer", TR_NONE);
+	c->layer = g->pool || *g->value ? TR_NONE : tr_get(f, "layer", TR_NONE);
 	put_tags(g, t, f, c, name);
 	return c;
 }
@@ -172,10 +176,29 @@ take_column(struct gather *g, struct tool *t, struct tr_frame *f, int column, co
 		if (!c || c->by != value)
 			c = curve_of(g, t, f, column, name, value);
 		/* rows of pooled frames count on */
-		if (curve_add(c, g->pool && !g->x ? (double)c->n : x[i], v[i]) < 0)
+		if (curve_add(c, (g->pool || *g->value) && !g->x ? (double)c->n : x[i], v[i]) < 0)
 			die("no memory");
 	}
 	free(v);
+}
+
+/* The group of frames that have the same value of the key by, text or number; 0: it is no
+ * key of f but a column.  Their points are one curve. */
+static size_t
+keyed(struct gather *g, const struct tr_frame *f)
+{
+	*g->value = 0;
+	for (int i = 0; g->by && i < f->ncols; i++)
+		if (!strcmp(f->cols[i].name, g->by))
+			return 0;
+	if (!g->by || tr_text(f, g->by, g->value, sizeof g->value) <= 0)
+		return 0;
+	for (size_t i = 0; i < g->n; i++)
+		for (int k = 0; g->curve[i].input == f->input && k < g->curve[i].ntag; k++)
+			if (!strcmp(g->curve[i].tag[k].key, g->by) &&
+			    !strcmp(g->curve[i].tag[k].val, g->value))
+				return g->curve[i].group;
+	return ++g->ngroup;
 }
 
 /* What all have alike, for the axes. */
@@ -214,7 +237,7 @@ take_outline(struct gather *g, struct tool *t, struct tr_frame *f)
 		die("@hist: its bins are no numbers");
 	common(g, g->kind, f->kind);
 	common(g, g->column, "n");
-	g->ngroup++;
+	g->group = ++g->ngroup;
 	g->input = f->input;
 	c = curve_of(g, t, f, 0, "n", 0);
 	for (size_t i = 0; i <= bins + 1; i++) /* the first edge twice */
@@ -231,7 +254,9 @@ gather_take(struct gather *g, struct tool *t, struct tr_frame *f)
 {
 	char *last = NULL, **name = g->ncol ? g->col : &last;
 	int n = g->ncol ? g->ncol : 1, all;
+	const char *key;
 	double *x, *by;
+	size_t group;
 
 	if (!strcmp(f->kind, "trace")) {
 		*g->model = *g->part = 0;
@@ -243,18 +268,20 @@ gather_take(struct gather *g, struct tool *t, struct tr_frame *f)
 	g->nseen++;
 	if (f->rows && take_outline(g, t, f))
 		return;
-	all = has(g, f, g->x) & has(g, f, g->by);
+	all = has(g, f, g->x) & (g->by && tr_key(f, g->by, &key) > 0 ? 1 : has(g, f, g->by));
 	for (int i = 0; i < g->ncol; i++)
 		all &= has(g, f, g->col[i]);
 	if (!all || !f->rows || (!g->ncol && !(last = last_column(g, f))))
 		return;
 	common(g, g->kind, f->kind);
 	common(g, g->column, n == 1 ? *name : "");
-	if (!g->pool || f->input != g->input)
-		g->ngroup++;
+	if ((group = keyed(g, f)))
+		g->group = group;
+	else if (!g->pool || f->input != g->input)
+		g->group = ++g->ngroup;
 	g->input = f->input;
 	x = values(t, f, g->x);
-	by = g->by ? values(t, f, g->by) : NULL;
+	by = g->by && !group ? values(t, f, g->by) : NULL;
 	for (int i = 0; i < n; i++)
 		take_column(g, t, f, i, name[i], x, by);
 	free(x);

@@ -22,9 +22,10 @@ struct gather {
 	size_t n;
 	char kind[TR_NAME_MAX], column[TR_NAME_MAX]; /* "" where they are several */
 
-	size_t ngroup, cap, nseen;
+	size_t ngroup, group, cap, nseen;
 	int ncol, input;
 	char *col[GATHER_COLUMNS];
+	char value[CURVE_TAG]; /* of the key by, of this frame; "": by is no key of it */
 	char model[CURVE_TAG], part[CURVE_TAG], missing[1024];
 };
 

@@ -24,7 +24,7 @@ static const struct opt opts[] = {
 	{'l', "layer", "LIST", OPT_LIST, &in.layers, "only these layers", 0, 0},
 	{'x', "x", "COL", OPT_STR, &in.x, "the column along the x axis (number of the row)", 0, 0},
 	{'y', "y", "COL,...", OPT_STR, &in.y, "the columns to draw (the last of numbers)", 0, 0},
-	{0, "by", "COL", OPT_STR, &in.by, "a curve a value of that column", 0, 0},
+	{0, "by", "COL", OPT_STR, &in.by, "a curve a value of that column or key", 0, 0},
 	{0, "frame", "NAME", OPT_STR, &in.frame, "only tables of that name, frames of that kind", 0,
 	 0},
 	{0, "pool", NULL, OPT_FLAG, &in.pool, "all frames of a file are one curve", 0, 0},
