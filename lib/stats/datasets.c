@@ -154,12 +154,12 @@ take_seq(struct datasets *d, const struct tr_frame *f)
 }
 
 static int
-put_row(struct datasets *d, uint64_t batch, uint64_t row, int set)
+put_rows(struct datasets *d, uint64_t batch, uint64_t row, uint64_t n, int set)
 {
 	struct run *l = d->nrun ? &d->run[d->nrun - 1] : NULL;
 
 	if (l && l->batch == batch && l->set == set && l->first + l->n == row) {
-		l->n++;
+		l->n += n;
 		return 0;
 	}
 	if (d->nrun == d->runs) {
@@ -171,33 +171,44 @@ put_row(struct datasets *d, uint64_t batch, uint64_t row, int set)
 		d->run = p;
 		d->runs = cap;
 	}
-	d->run[d->nrun++] = (struct run){batch, row, 1, set};
+	d->run[d->nrun++] = (struct run){batch, row, n, set};
 	d->sorted = 0;
 	return 0;
+}
+
+/* How many rows from i on follow one another, those before end. */
+static uint64_t
+straight(const struct rows *r, uint64_t i, uint64_t end)
+{
+	uint64_t n = 1;
+
+	if (!r->col.data && !r->fixed)
+		return end - i;
+	while (i + n < end && rows_at(r, i + n) == rows_at(r, i) + n)
+		n++;
+	return n;
 }
 
 static int
 take_tok(struct datasets *d, const struct tr_frame *f)
 {
-	uint64_t batch = tr_get(f, "batch", 0), last = TR_NONE;
+	uint64_t batch = tr_get(f, "batch", 0), n, same;
 	struct value seq;
 	struct rows rows;
-	int r, set = 0;
+	int r;
 
 	if (!d->nseq || (r = value_open(&seq, f, "seq")) == 0)
 		return 0;
 	if (r < 0 || (r = rows_open(&rows, f)) < 0)
 		return r;
-	for (uint64_t i = 0; i < f->rows && r >= 0; i++) {
-		uint64_t s = value_at(&seq, i);
+	for (uint64_t i = 0; i < f->rows && r >= 0; i += n) {
+		const uint64_t s = value_at(&seq, i);
+		const struct seq *q = find(d, batch, s);
 
-		if (s != last) {
-			const struct seq *q = find(d, batch, s);
-
-			set = q->used && q->set > 0 ? q->set : 0;
-			last = s;
-		}
-		r = put_row(d, batch, rows_at(&rows, i), set);
+		for (same = 1; i + same < f->rows && value_at(&seq, i + same) == s; same++)
+			;
+		n = straight(&rows, i, i + same);
+		r = put_rows(d, batch, rows_at(&rows, i), n, q->used && q->set > 0 ? q->set : 0);
 	}
 	return r < 0 ? r : 0;
 }
@@ -263,6 +274,8 @@ datasets_at(struct datasets *d, const struct tr_frame *route, uint64_t i, uint64
 	if (run && row - run->first >= run->n)
 		run = NULL;
 	stop = run ? run->first + run->n : row + 1;
+	if (!rows.col.data && !rows.fixed)
+		end = i + MIN(stop - first, route->rows - i);
 	while (end < route->rows && (row = rows_at(&rows, end)) > first && row < stop)
 		end++;
 	*n = end - i;

@@ -56,6 +56,12 @@ load_count(const struct tr_ids *ids, uint32_t k, const uint8_t *dropped, uint32_
 		count8(ids->u8, all, experts, n);
 		return;
 	}
+	if (ids->u8 && k >= ids->k && !dropped) {
+		for (uint64_t i = 0; i < all; i++)
+			if (ids->u8[i] != UINT8_MAX)
+				n[ids->u8[i]]++;
+		return;
+	}
 	for (uint64_t r = 0; r < ids->rows; r++)
 		for (uint32_t i = 0; i < MIN(k, ids->k); i++) {
 			uint64_t at = r * ids->k + i;
