@@ -57,6 +57,12 @@ gating_count(const struct gating_list *l)
 	return l->n;
 }
 
+uint64_t
+gating_layer(const struct gating_list *l, size_t i)
+{
+	return (uint64_t)l->p[i].layer;
+}
+
 /* "17.layer_id": 17 and "layer_id"; NULL where it is no such path. */
 static const char *
 field(const char *path, size_t *i)
@@ -398,7 +404,12 @@ array(struct gating_out *o, int type, const void *p, uint64_t rows, uint64_t wid
 		return -1;
 	if (!(to = more(o, n * size)))
 		return -1;
-	for (uint64_t i = 0; i < n; i++) { /* little-endian wherever */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	if (n)
+		memcpy(to, p, n * size);
+	return TEXT(o, "tb");
+#endif
+	for (uint64_t i = 0; i < n; i++) {
 		uint64_t u = 0;
 		uint32_t f;
 

@@ -30,6 +30,7 @@ struct gating_list;
 struct gating_list *gating_read(const unsigned char *p, size_t n, char why[GATING_ERR]);
 void gating_free(struct gating_list *l); /* NULL is fine */
 size_t gating_count(const struct gating_list *l);
+uint64_t gating_layer(const struct gating_list *l, size_t i);
 /* Record i, its arrays lent until the next call: 0, or -1 and why. */
 int gating_get(struct gating_list *l, size_t i, struct gating *g, char why[GATING_ERR]);
 

@@ -29,12 +29,11 @@ gating_trace(struct gating_list *l, struct tr_frame *f, char why[GATING_ERR])
 	struct gating g = {0};
 	int e = 0;
 
-	for (size_t i = 0; i < gating_count(l) && e == 0; i++) {
-		if (gating_get(l, i, &g, why) < 0)
-			return tr_list_free(&layers), -1;
-		if (!layers.n || !tr_list_has(&layers, g.layer))
-			e = tr_list_add(&layers, g.layer);
-	}
+	if (gating_get(l, 0, &g, why) < 0)
+		return -1;
+	for (size_t i = 0; i < gating_count(l) && e == 0; i++)
+		if (!layers.n || !tr_list_has(&layers, gating_layer(l, i)))
+			e = tr_list_add(&layers, gating_layer(l, i));
 	if (e == 0)
 		e = tr_new_trace(f, &layers, g.experts, g.topk);
 	tr_list_free(&layers);
