@@ -224,9 +224,10 @@ build/fuzz/%: t/fuzz/%.c $(LIB) $(wildcard kernels/*_none.c)
 install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBEXECDIR) \
 		$(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man3 \
-		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(COMPDIR) $(DESTDIR)$(DATADIR)
+		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(COMPDIR) $(DESTDIR)$(DATADIR)/text
 	install -m 755 $(BINS) $(MPI) $(wildcard pipelines/*) $(DESTDIR)$(LIBEXECDIR)
 	install -m 644 examples/small.trace examples/system.jsonc examples/prompts.tsv $(DESTDIR)$(DATADIR)
+	install -m 644 examples/text/*.jsonl $(DESTDIR)$(DATADIR)/text
 	install -m 644 lib/core/moetrace.h $(DESTDIR)$(INCLUDEDIR)
 	install -m 644 $(B)/libmoetrace.a $(DESTDIR)$(LIBDIR)
 	install -m 755 $(B)/libmoetrace.so.0 $(DESTDIR)$(LIBDIR)

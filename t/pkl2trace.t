@@ -147,4 +147,95 @@ if [ -d "$D" ]; then
 		fails 2 "refused: $(basename "$f")" "timeout 1 pkl2trace '$f'" 'offset [0-9]*: '
 	done
 fi
+
+# ---- GatingDataPoints ----
+trace-gen --tokens --logits -w f32 --layers 2 --map 1,3 --experts 300 -k 3 --rows 5 --batches 4 --domains 2 -o g.trace
+trace2pkl --gating g.trace -o g.pkl
+facts() { trace2jsonl "$@" | sed -n 's/"sample":"[^"]*",//; s/"logit":.*//; s/"w":.*//; s/"cols":"[^"]*",//; /"kind":"\(seq\|tok\|route\)"/p' |
+	sed 's/"dataset":\("[^"]*"\),\(.*\)}$/\2,"dataset":\1}/; s/"tokens":5,"synthetic":1/"synthetic":1,"tokens":5/'; }
+same 'sequences, tokens and picks come back' 'facts g.trace' 'pkl2trace --gating g.pkl | facts'
+is 'a whole trace' 0 sh -c 'pkl2trace --gating g.pkl | trace-check -q; echo $?'
+is 'its line' 'layers=2 experts=300 topk=3 map=1,3 score=softmax order=batch,layer model=m' sh -c "pkl2trace --gating -m m g.pkl | trace-heads | sed -n '1s/.*\(layers=.*\) crc.*/\1/p'"
+for py in /usr/bin/python3 python3; do ! $py -c 'import numpy' 2>/dev/null || break; done
+if $py -c 'import numpy' 2>/dev/null; then
+	cat >points.py <<'PY'
+"""points.py FILE PROTOCOL N [PYTHON]: N records of 3 layers as the guide has them; PYTHON changes d, the i-th."""
+import pickle, sys
+import numpy as np
+r = np.random.default_rng(3)
+out = []
+for i in range(int(sys.argv[3])):
+    if i % 3 == 0:
+        T = int(r.integers(2, 6))
+        tok = r.integers(0, 999, T)
+    p = r.random((T, 4)).astype("f4")
+    p /= p.sum(1, keepdims=True)
+    d = {"layer_id": 1 + 2 * (i % 3), "hidden_states": r.standard_normal((T, 3)).astype("f4"), "input_embeddings": tok,
+         "target_routing": p, "target_top_k": p.argmax(1)[:, None], "prev_layer_gates": [], "sequence_length": T,
+         "token_ids": tok.copy(), "dataset_name": "glue", "sample_id": "glue_%d" % (i // 3)}
+    exec(sys.argv[4] if len(sys.argv) > 4 else "")
+    out.append(d)
+pickle.dump(out, open(sys.argv[1], "wb"), protocol=int(sys.argv[2]))
+PY
+	cat >equal.py <<'PY'
+import pickle, sys, warnings
+import numpy as np
+warnings.simplefilter("ignore")
+a, b = (pickle.load(open(f, "rb")) for f in sys.argv[1:3])
+bad = len(a) != len(b)
+for x, y in zip(a, b):
+    for k in x:
+        if isinstance(x[k], np.ndarray):
+            bad |= x[k].dtype != y[k].dtype or x[k].shape != y[k].shape
+            bad |= bool(abs(x[k] - y[k]).max() > {"hidden_states": 4e-3, "target_routing": 2e-7}.get(k, 0))
+        else:
+            bad |= x[k] != y[k]
+print(len(a), not bad)
+PY
+	for p in 2 3 4 5; do
+		$py points.py a.pkl $p 12
+		pkl2trace --gating a.pkl >a.trace
+		is "protocol $p: hidden states, batches of three layers" '4 12 12' sh -c "trace-heads a.trace |
+			awk '/^@seq/ { s++ } /^@route/ { r++ } /^@route.*hidden:f16:3/ { h++ } END { print s, r, h }'"
+		trace2pkl --gating a.trace -o b.pkl
+		is 'and back' '12 True' $py equal.py a.pkl b.pkl
+	done
+	$py points.py a.pkl 4 30000
+	is 'more records than a pickle of other things may have values' '30000 10000' sh -c "pkl2trace --gating a.pkl | trace-heads | awk '/^@seq/ { s++ } /^@route/ { r++ } END { print r, s }'"
+	$py points.py a.pkl 4 3 'd["target_routing"] = np.asfortranarray(d["target_routing"].astype("f8")); d["layer_id"] = np.int64(d["layer_id"]); d["target_top_k"] = d["target_top_k"].astype("i4")'
+	is 'other types, another order of the elements' '1 3 5' sh -c "pkl2trace --gating a.pkl | trace-heads | sed -n 's/^@route.* layer=\([0-9]\).*/\1/p' | xargs"
+	$py points.py a.pkl 4 3 'd["target_routing"] *= d["target_routing"] == d["target_routing"].max(1, keepdims=True)'
+	is 'probabilities of 0 have no logits' 0 sh -c "pkl2trace --gating a.pkl | trace-heads | grep -c logit"
+	pkl2trace --gating a.pkl | trace2pkl --gating -o b.pkl
+	is 'and come back' '3 True' $py equal.py a.pkl b.pkl
+	no_points() { # WHAT PYTHON REGEX
+		$py points.py bad.pkl 4 6 "$2"
+		fails 2 "refused: $1" 'timeout 9 pkl2trace --gating bad.pkl' "bad.pkl: .*$3"
+	}
+	no_points 'one expert' 'd["target_routing"] = d["target_routing"][:, :1]; d["target_top_k"] *= 0' 'one expert'
+	no_points 'nothing but expert 0' 'd["target_top_k"] *= 0' 'each first pick is expert 0'
+	no_points 'a pick above the experts' 'd["target_top_k"] += 4 * (i == 5)' 'record 5: pick [4-7] of 4'
+	no_points 'no routing' 'if i == 4: del d["target_routing"]' 'record 4 has no target_routing'
+	no_points 'no layer' 'if i == 2: del d["layer_id"]' 'record 2: layer_id'
+	no_points 'a layer below 0' 'd["layer_id"] -= 9' 'record 0: layer_id'
+	no_points 'another number of rows' 'd["target_top_k"] = d["target_top_k"][1:]' 'record 0: target_routing and'
+	no_points 'other experts' 'if i == 3: d["target_routing"] = np.ones((T, 5), "f4")' 'record 3: 5 experts, 1 picks, but 4 and 1'
+	no_points 'tokens that are none' 'd["token_ids"] = -1 - d["token_ids"]' 'a token that is no id'
+	$py -c 'import pickle; pickle.dump([], open("bad.pkl", "wb"))'
+	fails 2 'refused: an empty list' 'pkl2trace --gating bad.pkl' 'no list of GatingDataPoints'
+	$py -c 'import pickle, numpy; pickle.dump({"x": numpy.ones(3)}, open("bad.pkl", "wb"))'
+	fails 2 'refused: a table' 'pkl2trace --gating bad.pkl' 'in no list of dicts'
+	$py -c 'import pickle, numpy; pickle.dump({70000: {"layer_id": 1, "target_routing": numpy.ones((2, 2))}}, open("bad.pkl", "wb"))'
+	fails 2 'refused: a dict of numbers' 'pkl2trace --gating bad.pkl' 'before 70000'
+else
+	skip_one 'no numpy'
+fi
+fails 2 'refused: two lists' 'pkl2trace --gating g.pkl g.pkl' 'one file'
+n=$(wc -c <g.pkl) bad='' i=0
+while [ $i -lt "$n" ]; do
+	head -c $i g.pkl | timeout 1 pkl2trace --gating >/dev/null 2>&1
+	[ $? -eq 2 ] || bad="$bad $i"
+	i=$((i + 997))
+done
+is 'refused: cuts of a good list' '' echo "$bad"
 done_testing

@@ -26,6 +26,7 @@ for path in "$BUILD"/bin/*; do
 	extra='' stdin=
 	case $name in
 	trace-merge) stdin=- ;;
+	trace-mix) extra='--mode synthetic --traces 1 --synthetic' stdin=- ;;
 	trace-cmp) extra=small stdin=- ;;
 	bench-cmp) extra=run stdin=- ;;
 	router-bench) extra='--cpu --from-trace --samples 1 --warm --copy-gbs 1' ;;
@@ -44,7 +45,7 @@ for path in "$BUILD"/bin/*; do
 	fails 2 "$name: text" "trace-filter -t small | $name $extra $stdin" 'give -t to the last tool only'
 	fails 2 "$name: a terminal to read from" "TRACE_FAKE_TTY=0 $name $extra $stdin" 'terminal'
 	fails 2 "$name: closed input" "$name $extra $stdin <&-" 'Bad file descriptor'
-	grep -q -- --zstd help && fails 2 "$name: a level that is none" "$name $extra --zstd=x small" "not a level"
+	grep -q -- --zstd help && fails 2 "$name: a level that is none" "$name --zstd=x $extra small" "not a level"
 	ok "$name: cuts and flips" "$BUILD/t/flip" "${FULL:-97}" small "$name" $extra $stdin
 	if $name $extra small >out 2>err; then
 		[ -s out ] && fails 2 "$name: full disk" "$name $extra small >/dev/full" 'No space'

@@ -47,6 +47,8 @@ for seed in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 	log2trace in | trace2log >out && $py cmp.py in out 0 2>err || bad="$bad $seed: $(tail -n 1 err)"
 done
 is 'byte for byte what json.dump writes, 20 seeds' '' echo "$bad"
+trace-gen --tokens --logits -w f32 --domains 2 --batches 2 --rows 5 | trace2jsonl | sed 's/,"tokens":5//; s/domain-./tales/' | jsonl2trace | trace2log >out
+is 'what @trace and @seq do not tell' 'tales 0 5 1 5' sh -c "tr '{,' '\n\n' <out | sed -n 's/.*\"\(dataset\|sample_id\|num_tokens\)\": \"\{0,1\}\([a-z0-9]*\).*/\2/p' | xargs"
 [ -f "$LOG" ] || { skip_one 'no data' && done_testing && exit; }
 log2trace "$LOG" | trace2log --indent >out
 ok 'the semi-real log, equal as values and as bytes' $py cmp.py "$LOG" out 2

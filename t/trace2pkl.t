@@ -35,7 +35,7 @@ fails 2 'two tables of one name' 'trace2pkl --dir d2 b.trace' 'a second table of
 trace 'layer=3 kernel=cubic' >b.trace
 fails 2 'a kernel without a name' 'trace2pkl b.trace' 'a kernel that no file'
 trace-gen --layers 1 --batches 1 --rows 8 --experts 8 >b.trace
-fails 2 'no tables' 'trace2pkl b.trace' 'no kde frames: logit-kde writes them$'
+fails 2 'no tables' 'trace2pkl b.trace' 'no kde frames: logit-kde writes them .routes: --gating.$'
 one='\000\000\000\000\000\000\360\277' && trace 'layer=3' >b.trace && one='\000\000\000\000\000\000\360\077'
 fails 2 'a table that is none' 'trace2pkl b.trace' 'frame 1 .*point 1: x does not rise'
 trace 'layer=3' >b.trace
@@ -86,5 +86,64 @@ E
 	is 'the bytes of Python, and all its dialects' '' $py layout.py
 else
 	skip_one 'no numpy 1: the bytes of Python'
+fi
+
+# GatingDataPoints
+fails 2 'of tables alone' 'trace2pkl --gating --trim 2 b.trace' 'a list goes into one file'
+fails 2 'no routes' 'trace2pkl --gating b.trace' 'no route frames$'
+gen() { trace-gen --tokens --layers 2 --map 1,3 --experts 6 --rows 5 --batches 3 --domains 2 "$@"; }
+gen --logits -w f32 -o g.trace
+fails 2 'no routes of that layer' 'trace2pkl --gating -l 2 g.trace -o x.pkl' 'of that choice'
+ok 'and no file' test ! -e x.pkl
+gen --request-rows 2 -o two.trace
+fails 2 'several sequences a batch' 'trace2pkl --gating two.trace -o x.pkl' 'batch 0 has several sequences: trace-sample'
+trace-filter --drop logit -o w.trace g.trace
+gen --weights none -o none.trace
+fails 2 'no probabilities' 'trace2pkl --gating none.trace -o x.pkl' 'neither logit nor w'
+fails 2 'a cut stream' 'head -c 1500 g.trace | trace2pkl --gating -o x.pkl'
+ok 'and still no file' test ! -e x.pkl
+fails 2 'a full disk, of a list' 'trace2pkl --gating g.trace >/dev/full' 'No space'
+for py in /usr/bin/python3 python3; do ! $py -c 'import numpy' 2>/dev/null || break; done
+if $py -c 'import numpy' 2>/dev/null; then
+	trace2pkl --gating g.trace -o g.pkl
+	trace2pkl --gating w.trace -o w.pkl
+	trace2jsonl g.trace >g.jsonl
+	cat >load.py <<'PY'
+import json, pickle, warnings
+import numpy as np
+warnings.simplefilter("ignore")
+seq, tok, route = {}, {}, []
+for line in open("g.jsonl"):
+    f = json.loads(line)
+    if f["kind"] == "seq": seq[f["batch"]] = f
+    if f["kind"] == "tok": tok[f["batch"]] = f["tok"]
+    if f["kind"] == "route": route.append(f)
+for name in "g.pkl", "w.pkl":
+    l = pickle.load(open(name, "rb"))
+    ok = len(l) == len(route)
+    for x, f in zip(l, route):
+        b = f["batch"]
+        p = x["target_routing"]
+        if name == "g.pkl":
+            z = np.exp(np.array(f["logit"], "f8"))
+            want = z / z.sum(1, keepdims=True)
+        else:
+            want = np.zeros((5, 6))
+            np.put_along_axis(want, np.array(f["ids"]), np.array(f["w"]), 1)
+        ok &= list(x) == ["layer_id", "hidden_states", "input_embeddings", "target_routing", "target_top_k", "prev_layer_gates",
+                          "sequence_length", "token_ids", "dataset_name", "sample_id", "synthetic"]
+        ok &= p.dtype == "f4" and p.shape == (5, 6) and abs(p - want).max() < 1e-6
+        ok &= x["target_top_k"].dtype == "i8" and x["target_top_k"].tolist() == f["ids"]
+        ok &= x["token_ids"].dtype == "i8" and x["token_ids"].tolist() == tok[b] and x["input_embeddings"].tolist() == tok[b]
+        ok &= x["layer_id"] == f["layer"] and x["sequence_length"] == 5 and x["prev_layer_gates"] == []
+        ok &= x["hidden_states"] is None and x["synthetic"] is True
+        ok &= x["dataset_name"] == seq[b]["dataset"] and x["sample_id"] == "%s_%d" % (seq[b]["dataset"], b)
+    print(name, bool(ok), len(l))
+PY
+	is 'what Python loads, from logits and from weights' 'g.pkl True 6
+w.pkl True 6' $py load.py
+	same 'of frames in another order, record by record' 'trace-sort --order layer,batch g.trace | trace2pkl --gating | wc -c' 'wc -c <g.pkl'
+else
+	skip_one 'no numpy'
 fi
 done_testing

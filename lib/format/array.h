@@ -66,6 +66,7 @@ struct array_opts {
 	int bf16;              /* |V2 is bfloat16 */
 	int object0;           /* accept the 0-d object wrapper around an array */
 	int tables;            /* pickles of numpy arrays of f4 f8 i4 i8, nothing else */
+	int records;           /* a pickle of many small arrays: its limits grow with its size */
 };
 
 /* What the first bytes say (pt-format: sniffing). */

@@ -49,7 +49,7 @@ int
 pk_push(struct pickle *m, uint32_t v)
 {
 	if (pk_grow((void **)&m->stack, m->nstack, &m->capstack, sizeof *m->stack,
-		    pk_tables(m) ? TABLE_STACK : MAX_VALUES))
+		    pk_tables(m) ? TABLE_STACK : pk_limit(m, MAX_VALUES, 4)))
 		return pk_fail(m, "the stack is too deep");
 	m->stack[m->nstack++] = v;
 	return 0;
@@ -60,8 +60,8 @@ pk_make(struct pickle *m, enum tag tag)
 {
 	struct value *v;
 
-	if (pk_grow((void **)&m->v, m->nv, &m->capv, sizeof *m->v, MAX_VALUES)) {
-		pk_fail(m, "more than %d values", MAX_VALUES);
+	if (pk_grow((void **)&m->v, m->nv, &m->capv, sizeof *m->v, pk_limit(m, MAX_VALUES, 4))) {
+		pk_fail(m, "more than %u values", pk_limit(m, MAX_VALUES, 4));
 		return NULL;
 	}
 	v = &m->v[m->nv];
@@ -135,8 +135,8 @@ append(struct pickle *m, uint32_t c, const uint32_t *v, uint32_t n)
 	uint64_t need = (uint64_t)w->u.c.n + n;
 
 	m->items += n;
-	if (m->items > MAX_ITEMS)
-		return pk_fail(m, "more than %d items", MAX_ITEMS);
+	if (m->items > pk_limit(m, MAX_ITEMS, 4))
+		return pk_fail(m, "more than %u items", pk_limit(m, MAX_ITEMS, 4));
 	if (need > w->u.c.cap) {
 		uint64_t cap = MAX(need, (uint64_t)w->u.c.cap * 2);
 		uint32_t *q = realloc(w->u.c.v, cap * sizeof *q);
@@ -284,11 +284,11 @@ memoize(struct pickle *m, uint64_t i)
 
 	if (pk_top(m, &v))
 		return -1;
-	if (i >= (pk_tables(m) ? TABLE_MEMO : MAX_VALUES))
+	if (i >= (pk_tables(m) ? TABLE_MEMO : pk_limit(m, MAX_VALUES, 4)))
 		return pk_fail(m, "memo place %llu is too high", (unsigned long long)i);
 	if (i >= m->capmemo) {
 		cap = MAX((uint32_t)i + 1, m->capmemo * 2);
-		cap = MIN(MAX(cap, 64u), (uint32_t)MAX_VALUES);
+		cap = MIN(MAX(cap, 64u), pk_limit(m, MAX_VALUES, 4));
 		if (!(q = realloc(m->memo, cap * sizeof *q)))
 			return pk_fail(m, "no memory");
 		memset(q + m->capmemo, 0, (cap - m->capmemo) * sizeof *q);
@@ -375,7 +375,7 @@ step(struct pickle *m, int op, int *stop)
 		return pk_pop(m, &m->root);
 	case '(':
 		if (pk_grow((void **)&m->mark, m->nmark, &m->capmark, sizeof *m->mark,
-			    pk_tables(m) ? TABLE_STACK : MAX_VALUES))
+			    pk_tables(m) ? TABLE_STACK : pk_limit(m, MAX_VALUES, 4)))
 			return pk_fail(m, "too many marks");
 		m->mark[m->nmark++] = m->nstack;
 		return 0;

@@ -177,8 +177,8 @@ new_tensor(struct pickle *m)
 {
 	struct tensor *t;
 
-	if (pk_grow((void **)&m->t, m->nt, &m->capt, sizeof *m->t, MAX_TENSORS)) {
-		pk_fail(m, "more than %d arrays", MAX_TENSORS);
+	if (pk_grow((void **)&m->t, m->nt, &m->capt, sizeof *m->t, pk_limit(m, MAX_TENSORS, 64))) {
+		pk_fail(m, "more than %u arrays", pk_limit(m, MAX_TENSORS, 64));
 		return NULL;
 	}
 	t = &m->t[m->nt++];

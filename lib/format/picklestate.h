@@ -126,6 +126,15 @@ pk_tables(const struct pickle *m)
 	return m->c->o && m->c->o->tables;
 }
 
+/* A limit, and of records one more for so many bytes of the file. */
+static inline uint32_t
+pk_limit(const struct pickle *m, uint32_t most, size_t bytes)
+{
+	const size_t more = m->c->o && m->c->o->records ? m->n / bytes : 0;
+
+	return more < UINT32_MAX / 2 ? most + (uint32_t)more : UINT32_MAX / 2;
+}
+
 static inline const struct value *
 pk_item(const struct pickle *m, const struct value *c, uint32_t i)
 {

@@ -80,7 +80,7 @@ emit_tensor(struct pickle *m, const struct tensor *t, const char *path)
 	struct array *a;
 
 	m->paths += strlen(path) + 1;
-	if (m->paths > MAX_PATHS || m->c->l->n >= MAX_TENSORS)
+	if (m->paths > pk_limit(m, MAX_PATHS, 1) || m->c->l->n >= pk_limit(m, MAX_TENSORS, 64))
 		return pk_fail(m, "too many arrays to list");
 	if (!(a = array_add(m->c->l, path)))
 		return pk_fail(m, "no memory");
@@ -109,7 +109,7 @@ emit_scalar(struct pickle *m, const struct value *v, const char *path)
 {
 	struct array_scalar *s;
 
-	if (m->c->l->nscalar >= MAX_SCALARS)
+	if (m->c->l->nscalar >= pk_limit(m, MAX_SCALARS, 64))
 		return 0;
 	m->paths += strlen(path) + 1;
 	if (v->tag == V_STR) {
@@ -117,7 +117,7 @@ emit_scalar(struct pickle *m, const struct value *v, const char *path)
 			return 0;
 		m->paths += v->u.s.n;
 	}
-	if (m->paths > MAX_PATHS)
+	if (m->paths > pk_limit(m, MAX_PATHS, 1))
 		return pk_fail(m, "too many values to list");
 	if (!(s = array_add_scalar(m->c->l, path)))
 		return pk_fail(m, "no memory");
@@ -170,8 +170,9 @@ emit(struct pickle *m, uint32_t x, char path[MAX_PATH], int depth)
 	size_t at = strlen(path);
 	int dict = v->tag == V_DICT;
 
-	if (++m->steps > MAX_STEPS)
-		return pk_fail(m, "shared values make more than %d items", MAX_STEPS);
+	if (++m->steps > pk_limit(m, MAX_STEPS, 4))
+		return pk_fail(m, "shared values make more than %u items",
+			       pk_limit(m, MAX_STEPS, 4));
 	if (v->tag == V_TENSOR)
 		return emit_tensor(m, &m->t[v->u.x], at ? path : ".");
 	if (v->tag == V_INT || v->tag == V_BOOL || v->tag == V_STR)

@@ -1,6 +1,6 @@
 /*
  * pkl2trace: pickles of KDE tables {'x', 'cdf'} in, a trace of kde frames out
- * (router-analysis 2).
+ * (router-analysis 2); or a list of GatingDataPoints in, routes out (collection.md 2).
  *
  * Method: names and options say which table a file is, so the files are sorted
  * first and then read one by one; nothing in them is executed.
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../lib/format/gatingsect.h"
 #include "../../lib/format/kdefile.h"
 #include "../../lib/format/pickle.h"
 #include "size.h"
@@ -22,7 +23,7 @@ struct table {
 };
 
 static uint64_t layer = TR_NONE, trim = TR_NONE, experts = 64, topk = 8;
-static int kernel = -1;
+static int kernel = -1, gating;
 static const char *model;
 
 static const struct opt opts[] = {
@@ -34,12 +35,13 @@ static const struct opt opts[] = {
 	{0, "kernel", "gaussian|tophat|epanechnikov|linear", OPT_WORD, &kernel,
 	 "the kernel (as the name says)", 0, 0},
 	{0, "trim", "N", OPT_U64, &trim, "logits trimmed of a token (as the name says)", 0, 65534},
+	{0, "gating", NULL, OPT_FLAG, &gating, "a list of GatingDataPoints, not a table", 0, 0},
 	{0},
 };
 
 static struct tool t = {.name = "pkl2trace",
 			.operands = "[FILE ...]",
-			.what = "read KDE tables from pickles",
+			.what = "read KDE tables or routes from pickles",
 			.opts = opts,
 			.flags = TOOL_TRACE | TOOL_NOIN};
 
@@ -162,6 +164,54 @@ put_table(const struct table *p)
 	tool_unslurp(&file);
 }
 
+static void
+check(const char *file, int e, const char *why)
+{
+	if (e == TR_ENOMEM)
+		die("%s: no memory", file);
+	if (e == TR_EVALUE)
+		die("%s: a token that is no id", file);
+	if (e < 0)
+		die("%s: %s", file, e == -1 && *why ? why : "too large for a frame");
+}
+
+static void
+put_records(const char *name)
+{
+	struct gating_frames x = {0};
+	char why[GATING_ERR] = "";
+	struct gating_list *l;
+	struct tool_file file;
+	struct gating g;
+	struct tr_frame f;
+	int e;
+
+	tool_slurp(&file, name);
+	if (!(l = gating_read(file.p, file.n, why)))
+		die("%s: %s", file.name, why);
+	check(file.name, gating_trace(l, &f, why), why);
+	if (model && tr_set(&f, "model", model) < 0)
+		die("model: too long for a header");
+	tool_open(&t, &f);
+	for (size_t i = 0; i < gating_count(l); i++) {
+		check(file.name, gating_get(l, i, &g, why), why);
+		check(file.name, e = gating_begins(&x, &g), why);
+		if (e) {
+			check(file.name, gating_seq(&x, &g, &f), "");
+			tool_put(&t, &f);
+		}
+		if (e && g.tokens) {
+			check(file.name, gating_tok(&x, &g, &f), "");
+			tool_put(&t, &f);
+		}
+		check(file.name, gating_route(&x, &g, &f), "");
+		tool_put(&t, &f);
+	}
+	gating_frames_free(&x);
+	gating_free(l);
+	tool_unslurp(&file);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -169,6 +219,12 @@ main(int argc, char **argv)
 	int n;
 
 	tool_start(&t, argc, argv);
+	if (gating) {
+		if (t.nfiles > 1 || layer != TR_NONE || kernel >= 0 || trim != TR_NONE)
+			die("--gating: one file, which says its layers, and has no kernel or trim");
+		put_records(t.nfiles ? t.files[0] : "-");
+		return tool_end(&t);
+	}
 	n = t.nfiles ? t.nfiles : 1;
 	p = xcalloc((size_t)n, sizeof *p);
 	for (int i = 0; i < n; i++)

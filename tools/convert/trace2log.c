@@ -130,20 +130,20 @@ number(const char *key, uint64_t n)
 	json_put_u64(&o, n);
 }
 
+/* What stands before the samples; the data set is that of the first where @trace tells none. */
 static void
-head(const struct tr_frame *f)
+head(const struct tr_frame *f, const struct tr_frame *first_seq)
 {
 	const struct tr_sect *s = tool_section(&t);
+	const char *val;
 	uint64_t n;
 
-	if (logs++)
-		die("a second section: a log is one");
 	json_put_open(&o, '{');
 	text(f, "model", "config", "");
 	text(f, "log.strategy", "strategy", "topk_baseline");
 	number("num_experts", s->experts);
 	number("top_k", s->topk);
-	text(f, "dataset", "dataset", "");
+	text(first_seq && !tr_key(f, "dataset", &val) ? first_seq : f, "dataset", "dataset", "");
 	if ((n = tr_get(f, "log.max_samples", TR_NONE)) != TR_NONE)
 		number("max_samples", n);
 	text(f, "log.timestamp", "timestamp", NULL);
@@ -163,13 +163,14 @@ close_sample(void)
 	open_batch = TR_NONE;
 }
 
+/* rows: how many tokens it has where nothing tells it. */
 static void
-open_sample(const struct seq *s)
+open_sample(const struct seq *s, uint64_t rows)
 {
 	close_sample();
 	json_put_open(&o, '{');
 	number("sample_id", s->sample);
-	number("num_tokens", s->tokens);
+	number("num_tokens", s->tokens == TR_NONE ? rows : s->tokens);
 	json_put_key(&o, "loss");
 	if (isfinite(s->loss)) {
 		char buf[PYFLOAT_MAX];
@@ -190,7 +191,7 @@ add_seq(const struct tr_frame *f)
 	uint64_t batch = tr_get(f, "batch", 0);
 	char loss[64];
 	int n = tr_text(f, "loss", loss, sizeof loss);
-	struct seq s = {batch, tr_get(f, "sample", batch), tr_get(f, "tokens", 0), NAN};
+	struct seq s = {batch, tr_get(f, "sample", batch), tr_get(f, "tokens", TR_NONE), NAN};
 
 	if (n > 0 && num_f64(loss, loss + n, &s.loss))
 		s.loss = NAN;
@@ -217,11 +218,11 @@ route(const struct tr_frame *f)
 			die("batch %" PRIu64 " comes late: trace-sort --order batch,layer helps",
 			    batch);
 		while (first < nqueue && queue[first].batch < batch)
-			open_sample(&queue[first++]);
+			open_sample(&queue[first++], 0);
 		if (first < nqueue && queue[first].batch == batch)
-			open_sample(&queue[first++]);
+			open_sample(&queue[first++], f->rows);
 		else
-			open_sample(&(struct seq){batch, batch, f->rows, NAN});
+			open_sample(&(struct seq){batch, batch, f->rows, NAN}, f->rows);
 	}
 	tool_ids(&t, f, &ids);
 	tool_col(&t, f, "w", &w);
@@ -250,22 +251,30 @@ drain(void *arg, const void *p, size_t n)
 int
 main(int argc, char **argv)
 {
-	static struct tr_frame f;
+	static struct tr_frame f, trace;
+	int begun = 0;
 
 	tool_start(&t, argc, argv);
 	o.style = indent ? JSON_PRETTY : JSON_PYTHON;
 	o.drain = drain;
 	o.arg = t.sink;
 	while (tool_next(&t, &f)) {
-		if (!strcmp(f.kind, "trace"))
-			head(&f);
-		else if (!strcmp(f.kind, "seq"))
+		const int seq = !strcmp(f.kind, "seq"), routes = !strcmp(f.kind, "route");
+
+		if (!strcmp(f.kind, "trace")) {
+			if (logs++)
+				die("a second section: a log is one");
+			trace = f;
+		} else if ((seq || routes || !strcmp(f.kind, "end")) && !begun++) {
+			head(&trace, seq ? &f : NULL);
+		}
+		if (seq)
 			add_seq(&f);
-		else if (!strcmp(f.kind, "route"))
+		else if (routes)
 			route(&f);
 	}
 	while (first < nqueue)
-		open_sample(&queue[first++]);
+		open_sample(&queue[first++], 0);
 	close_sample();
 	json_put_close(&o);
 	json_put_close(&o);

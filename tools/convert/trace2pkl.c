@@ -1,8 +1,10 @@
 /*
  * trace2pkl: kde frames of a trace in, a pickle {'x', 'cdf'} of each out, byte
- * for byte as Python writes it (router-analysis 2).
+ * for byte as Python writes it (router-analysis 2); or route frames in, a list of
+ * GatingDataPoints out (collection.md 2).
  *
- * Method: holds one table; a single one is written when the input has ended.
+ * Method: holds one table; a single one is written when the input has ended.  Of
+ * a list it holds a record.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -10,12 +12,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../../lib/format/gatingsect.h"
 #include "../../lib/format/kdefile.h"
 #include "size.h"
 #include "tool.h"
 
 static struct tr_list layers, trims;
-static int kernel = -1;
+static int kernel = -1, gating;
 static const char *dir;
 
 static const struct opt opts[] = {
@@ -23,13 +26,14 @@ static const struct opt opts[] = {
 	{0, "kernel", "gaussian|tophat|epanechnikov|linear", OPT_WORD, &kernel,
 	 "the kernel to write (all)", 0, 0},
 	{0, "trim", "LIST", OPT_LIST, &trims, "trims to write (all)", 0, 0},
+	{0, "gating", NULL, OPT_FLAG, &gating, "routes, as a list of GatingDataPoints", 0, 0},
 	{0, "dir", "DIR", OPT_STR, &dir, "a file a table, named as the original names them", 0, 0},
 	{0},
 };
 
 static struct tool t = {.name = "trace2pkl",
 			.operands = "[FILE ...]",
-			.what = "write KDE tables as pickles",
+			.what = "write KDE tables or routes as pickles",
 			.opts = opts,
 			.flags = TOOL_OWNOUT};
 
@@ -150,6 +154,65 @@ take(const struct tr_frame *f)
 	s.n++;
 }
 
+/* Put what the list has so far, and empty it. */
+static void
+drain(struct sink *out, struct gating_out *o, int bad)
+{
+	if (bad)
+		die("no memory");
+	if (sink_put(out, o->p, o->n) < 0) {
+		if (errno == EPIPE)
+			die_silent();
+		die("%s:", t.output ? t.output : "standard output");
+	}
+	o->n = 0;
+}
+
+static void
+write_records(void)
+{
+	struct sink *out = sink_open(t.output);
+	struct gating_join *j = gating_join_new();
+	struct gating_out o = {0};
+	struct gating g;
+	struct tr_frame f;
+	char why[GATING_ERR];
+	int more, e;
+
+	if (!out)
+		die("%s:", t.output ? t.output : "standard output");
+	die_undo(undo, out);
+	if (!j)
+		die("no memory");
+	do {
+		more = tool_next(&t, &f);
+		if (more && !strcmp(f.kind, "route") &&
+		    !tr_list_has(&layers, tool_key(&t, &f, "layer")))
+			continue;
+		if (gating_ends(j, more ? &f : NULL, &g)) {
+			drain(out, &o, gating_put(&o, &g));
+			s.n++;
+		}
+		if (more && (e = gating_take(j, &f, tool_section(&t)->experts, why)) < 0) {
+			if (*why)
+				refuse(&f, e, why);
+			tool_check(&t, e == TR_ECOLS ? tr_fail(t.in, &f, e,
+							       "@%s: its columns are not what they "
+							       "must be",
+							       f.kind)
+						     : e);
+		}
+	} while (more);
+	if (!s.n)
+		die("no route frames%s", layers.n ? " of that choice" : "");
+	drain(out, &o, gating_end(&o));
+	die_keep(out);
+	if (sink_close(out) < 0)
+		die("%s:", t.output ? t.output : "standard output");
+	gating_out_free(&o);
+	gating_join_free(j);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -158,10 +221,16 @@ main(int argc, char **argv)
 	tool_start(&t, argc, argv);
 	if (dir && t.output)
 		die("-o and --dir together");
+	if (gating && (dir || kernel >= 0 || trims.n))
+		die("--gating: a list goes into one file, and has no kernel or trim");
 	if (!dir && (!t.output || !strcmp(t.output, "-")) && tool_tty(1))
 		die("a pickle is nothing for a terminal: give -o FILE or --dir DIR");
 	if (dir && mkdir(dir, 0777) < 0 && errno != EEXIST)
 		die("%s:", dir);
+	if (gating) {
+		write_records();
+		return tool_end(&t);
+	}
 	while (tool_next(&t, &f))
 		if (!strcmp(f.kind, "trace")) {
 			s.model[0] = 0;
@@ -173,7 +242,7 @@ main(int argc, char **argv)
 	if (!s.n)
 		die("no kde frames%s", layers.n || trims.n || kernel >= 0
 					       ? " of that choice"
-					       : ": logit-kde writes them");
+					       : ": logit-kde writes them (routes: --gating)");
 	if (!dir)
 		write_file(t.output, s.p, s.size);
 	return tool_end(&t);
