@@ -13,7 +13,7 @@
 #include "../core/moetrace.h"
 
 /* Of a piece: its rows stay in the second-level cache; columns, as work is cut for threads. */
-enum { DOTS_ROWS = 120, DOTS_COLS = 256 };
+enum { DOTS_ROWS = 120, DOTS_COLS = 384 };
 
 struct dots {
 	const float *x; /* rows ldx numbers apart */

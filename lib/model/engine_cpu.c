@@ -21,6 +21,8 @@ struct piece {
 struct cpu {
 	struct engine e; /* first, so that an engine is one of these */
 	struct piece *pieces;
+	struct weight **near; /* [nnear]: what next named */
+	uint64_t nnear, rows; /* rows: of the batch that was embedded last */
 };
 
 static int
@@ -98,15 +100,31 @@ cpu_unhold(struct engine *e, struct weight *w)
 	w->held = NULL;
 }
 
+/* The pages go out of our memory and stay in the system's.  To bring them back costs what
+ * some rows cost. */
 static int
 cpu_next(struct engine *e, struct weight *const *w, uint64_t n)
 {
+	enum { MANY = 256 };
+	struct cpu *c = (struct cpu *)e;
+	struct weight **near = malloc((n + 1) * sizeof(*near));
+
+	if (!near)
+		return out(e, 1, n);
+	memcpy(near, w, n * sizeof(*near));
+	for (uint64_t i = 0; i < c->nnear && c->rows >= MANY; i++)
+		for (uint64_t k = 0; k < c->near[i]->parts; k++)
+			tensor_forget(&c->near[i]->part[k]);
+	free(c->near);
+	c->near = near;
+	c->nnear = n;
 	return 0;
 }
 
 static int
 cpu_embed(struct engine *e, const struct weight *w, const uint32_t *ids, uint64_t rows, float *x)
 {
+	((struct cpu *)e)->rows = rows;
 	for (uint64_t i = 0; i < rows; i++)
 		tensor_f32(w->part, ids[i], 1, x + i * w->cols);
 	return 0;
@@ -273,7 +291,9 @@ nll(void *arg, size_t row)
 			power_vec p = {-INFINITY, -INFINITY, -INFINITY, -INFINITY};
 
 			memcpy(&p, x + k, MIN(n->vocab - k, (uint64_t)POWER_LANES) * sizeof *x);
-			part += power_of(p - most);
+			p -= most;
+			power_of(&p);
+			part += p;
 		}
 		sum += (part[0] + part[1]) + (part[2] + part[3]);
 	}
@@ -297,6 +317,7 @@ cpu_close(struct engine *e)
 
 	while (c->pieces)
 		cpu_drop(e, c->pieces->x);
+	free(c->near);
 	free(c);
 }
 

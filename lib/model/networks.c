@@ -8,6 +8,7 @@
 
 #include "../core/pool.h"
 #include "../core/size.h"
+#include "../core/vectors.h"
 #include "../route/ffn.h"
 #include "../route/index.h"
 #include "dots.h"
@@ -49,6 +50,23 @@ product_of(const struct group *g, uint64_t i, const struct weight *w, float *y, 
 			     .ldy = ld};
 }
 
+VECTORS static void
+relu(float *x, uint64_t n)
+{
+	typedef float some __attribute__((vector_size(32), aligned(4), may_alias));
+	typedef int32_t mask __attribute__((vector_size(32)));
+	enum { LANES = 8 };
+	uint64_t i = 0;
+
+	for (; i + LANES <= n; i += LANES) {
+		const some v = *(some *)(x + i);
+
+		*(some *)(x + i) = (some)((mask)v & (v > 0));
+	}
+	for (; i < n; i++)
+		x[i] = x[i] > 0 ? x[i] : 0;
+}
+
 static void
 inner(void *arg, uint64_t i, void *room)
 {
@@ -75,8 +93,7 @@ inner(void *arg, uint64_t i, void *room)
 		if (!f->relu)
 			ffn_silu(to, up + r * DOTS_COLS, a.n);
 		else
-			for (uint64_t c = 0; c < a.n; c++)
-				to[c] = to[c] > 0 ? to[c] : 0;
+			relu(to, a.n);
 }
 
 static void
@@ -147,12 +164,13 @@ cut(struct group *g, const uint32_t *offsets, uint64_t at)
 	}
 }
 
-/* All rows, by groups; offsets [f->experts + 1]. */
+/* All rows, by groups; offsets [f->experts + 1], or without perm of the one network. */
 static int
 groups(struct group *g, const uint32_t *offsets, const uint32_t *perm, int jobs)
 {
 	const struct ffns *f = g->f;
-	const uint64_t n = offsets[f->experts], whole = DOTS_ROWS * 4;
+	const uint64_t experts = perm ? f->experts : 1, n = offsets[experts];
+	const uint64_t whole = DOTS_ROWS * 4;
 	const uint64_t each = MAX(NUMBERS / (f->hidden + f->d) / whole, 1) * whole;
 	const uint64_t most = MIN(n, each);
 	const float *x = g->x;
@@ -161,7 +179,7 @@ groups(struct group *g, const uint32_t *offsets, const uint32_t *perm, int jobs)
 
 	g->mid = malloc((most * f->hidden + 1) * sizeof *g->mid);
 	g->out = perm ? malloc((most * f->d + 1) * sizeof *g->out) : y;
-	g->piece = malloc((most / (DOTS_ROWS / 2) + f->experts + 2) * sizeof *g->piece);
+	g->piece = malloc((most / DOTS_ROWS + experts + 1) * sizeof *g->piece);
 	if (!g->mid || !g->out || !g->piece)
 		r = TR_ENOMEM;
 	for (uint64_t at = 0; at < n && r == 0; at += g->rows) {

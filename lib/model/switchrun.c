@@ -386,12 +386,22 @@ losses(const struct run *r, const float *x)
 }
 
 static int
+embedded(struct run *r, const struct model_ids *from, float *x)
+{
+	struct engine *e = r->s->e;
+	struct weight *w = &r->s->shared.weight;
+	const int no = e->next(e, &w, 1);
+
+	return no < 0 ? no : e->embed(e, w, from->ids, from->at[r->b->n], x);
+}
+
+static int
 encoded(struct run *r, float *x)
 {
 	struct sw *s = r->s;
 	const struct model_ids *from = &r->b->source;
 	const struct spans spans = {r->b->n, from->at, NULL};
-	int no = s->e->embed(s->e, &s->shared.weight, from->ids, from->at[r->b->n], x);
+	int no = embedded(r, from, x);
 
 	return no < 0 ? no : through(r, &s->encoder, x, &spans, NULL, NULL);
 }
@@ -404,9 +414,13 @@ decoded(struct run *r, const float *source, float *x)
 	const struct model_ids *from = &r->b->target;
 	const struct spans spans = {r->b->n, from->at, r->b->past};
 	const struct spans sk = {r->b->n, source ? r->b->source.at : s->at, NULL};
-	int no = s->e->embed(s->e, &s->shared.weight, from->ids, from->at[r->b->n], x);
+	int no = embedded(r, from, x);
 
 	if (no < 0 || (no = through(r, &s->decoder, x, &spans, source, &sk)) < 0 || !s->wanted)
+		return no;
+	struct weight *w = s->tied ? &s->shared.weight : &s->head.weight;
+
+	if ((no = s->e->next(s->e, &w, 1)) < 0)
 		return no;
 	if (r->b->next && (no = after_last(r, x)) < 0)
 		return no;
