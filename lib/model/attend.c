@@ -132,7 +132,7 @@ head(void *arg, uint64_t number, void *room)
 
 int
 attend(const struct heads *h, const struct spans *s, const float *q, const struct spans *sk,
-       const float *k, const float *v, const struct cache *c, float *out, int jobs)
+       const float *k, const float *v, const struct cache *c, float *out, struct team *t)
 {
 	struct job j = {h, s, sk, q, k, v, c, out};
 	uint64_t most = 0;
@@ -143,7 +143,7 @@ attend(const struct heads *h, const struct spans *s, const float *q, const struc
 				   : sk->at[i + 1] - sk->at[i]);
 	if (size_mul(size_align(most, LANES), (DOTS_ROWS + h->dv) * sizeof *out, &more) < 0)
 		return TR_ENOMEM;
-	return dots_each(jobs, s->n * h->heads, more, head, &j);
+	return team_each(t, s->n * h->heads, more, head, &j);
 }
 
 void

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../core/pool.h"
 #include "../core/size.h"
 #include "../route/power.h"
 #include "attend.h"
@@ -20,10 +19,17 @@ struct piece {
 
 struct cpu {
 	struct engine e; /* first, so that an engine is one of these */
+	struct team team;
 	struct piece *pieces;
 	struct weight **near; /* [nnear]: what next named */
 	uint64_t nnear, rows; /* rows: of the batch that was embedded last */
 };
+
+static struct team *
+team(struct engine *e)
+{
+	return &((struct cpu *)e)->team;
+}
 
 static int
 out(struct engine *e, uint64_t rows, uint64_t n)
@@ -161,7 +167,7 @@ cpu_linear(struct engine *e, const struct weight *w, const struct weight *bias, 
 			       .y = y,
 			       .ldy = w->rows};
 
-	if (dots_all(&a, rows, e->opts.jobs) < 0)
+	if (dots_all(&a, rows, team(e)) < 0)
 		return out(e, rows, w->rows);
 	for (uint64_t i = 0; i < rows && bias; i++)
 		cpu_add(e, y + i * w->rows, bias->held, w->rows);
@@ -238,7 +244,7 @@ static int
 cpu_attend(struct engine *e, const struct heads *h, const struct spans *s, const float *q,
 	   const struct spans *sk, const float *k, const float *v, const struct cache *c, float *y)
 {
-	if (attend(h, s, q, sk, k, v, c, y, e->opts.jobs) < 0)
+	if (attend(h, s, q, sk, k, v, c, y, team(e)) < 0)
 		return out(e, s->at[s->n], h->heads * h->dv);
 	return 0;
 }
@@ -255,7 +261,7 @@ static int
 cpu_experts(struct engine *e, const struct ffns *f, const float *x, const uint16_t *ids,
 	    const float *w, uint64_t rows, uint64_t k, float *y)
 {
-	const int r = networks(f, e->opts.type == TR_BF16, x, ids, w, rows, k, y, e->opts.jobs);
+	const int r = networks(f, e->opts.type == TR_BF16, x, ids, w, rows, k, y, team(e));
 
 	return r == TR_ENOMEM ? out(e, rows * k, f->hidden) : r;
 }
@@ -274,7 +280,7 @@ struct nll {
 };
 
 static void
-nll(void *arg, size_t row)
+nll(void *arg, size_t row, int thread)
 {
 	enum { SOME = 1024 }; /* added up in f32 */
 	const struct nll *n = arg;
@@ -306,7 +312,7 @@ cpu_nll(struct engine *e, const float *logit, uint64_t vocab, const uint32_t *id
 {
 	struct nll n = {logit, vocab, ids, to};
 
-	pool_each(e->opts.jobs, rows, nll, &n);
+	crew_each(team(e)->crew, rows, nll, &n);
 	return 0;
 }
 
@@ -318,6 +324,7 @@ cpu_close(struct engine *e)
 	while (c->pieces)
 		cpu_drop(e, c->pieces->x);
 	free(c->near);
+	team_close(&c->team);
 	free(c);
 }
 
@@ -326,8 +333,10 @@ engine_cpu(struct engine **e, const struct engine_opts *o, char *why)
 {
 	struct cpu *c = calloc(1, sizeof *c);
 
-	if (!c)
+	if (!c || team_open(&c->team, o->jobs) < 0) {
+		free(c);
 		return model_why(why, "no memory");
+	}
 	c->e = (struct engine){.opts = *o,
 			       .room = cpu_room,
 			       .drop = cpu_drop,

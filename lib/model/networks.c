@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../core/pool.h"
 #include "../core/size.h"
 #include "../core/vectors.h"
 #include "../route/ffn.h"
@@ -112,7 +111,7 @@ outer(void *arg, uint64_t i, void *room)
 
 /* Some columns of all rows of a group to their sums, in order. */
 static void
-sum(void *arg, size_t i)
+sum(void *arg, size_t i, int thread)
 {
 	const struct group *g = arg;
 	const uint64_t d = g->f->d, col = i * DOTS_COLS, n = MIN(d - col, (uint64_t)DOTS_COLS);
@@ -133,16 +132,16 @@ parts(uint64_t n)
 }
 
 static int
-run(struct group *g, int jobs)
+run(struct group *g, struct team *t)
 {
 	const struct ffns *f = g->f;
 	const uint64_t up = f->relu ? 0 : DOTS_ROWS * DOTS_COLS * sizeof(float);
 
-	if (dots_each(jobs, g->pieces * parts(f->hidden), up, inner, g) < 0 ||
-	    dots_each(jobs, g->pieces * parts(f->d), 0, outer, g) < 0)
+	if (team_each(t, g->pieces * parts(f->hidden), up, inner, g) < 0 ||
+	    team_each(t, g->pieces * parts(f->d), 0, outer, g) < 0)
 		return TR_ENOMEM;
 	if (g->perm)
-		pool_each(g->rows < DOTS_ROWS ? 1 : jobs, parts(f->d), sum, g);
+		crew_each(t->crew, parts(f->d), sum, g);
 	return 0;
 }
 
@@ -166,7 +165,7 @@ cut(struct group *g, const uint32_t *offsets, uint64_t at)
 
 /* All rows, by groups; offsets [f->experts + 1], or without perm of the one network. */
 static int
-groups(struct group *g, const uint32_t *offsets, const uint32_t *perm, int jobs)
+groups(struct group *g, const uint32_t *offsets, const uint32_t *perm, struct team *t)
 {
 	const struct ffns *f = g->f;
 	const uint64_t experts = perm ? f->experts : 1, n = offsets[experts];
@@ -188,7 +187,7 @@ groups(struct group *g, const uint32_t *offsets, const uint32_t *perm, int jobs)
 		g->x = perm ? x : x + at * f->d;
 		g->out = perm ? g->out : y + at * f->d;
 		cut(g, offsets, at);
-		r = run(g, jobs);
+		r = run(g, t);
 	}
 	free(g->mid);
 	free(perm ? g->out : NULL);
@@ -198,7 +197,7 @@ groups(struct group *g, const uint32_t *offsets, const uint32_t *perm, int jobs)
 
 int
 networks(const struct ffns *f, int bf16, const float *x, const uint16_t *ids, const float *w,
-	 uint64_t rows, uint64_t k, float *y, int jobs)
+	 uint64_t rows, uint64_t k, float *y, struct team *t)
 {
 	struct group g = {.f = f, .bf16 = bf16, .x = x, .w = w, .k = k, .y = y};
 	struct index index = {.experts = (uint32_t)f->experts, .k = (uint32_t)k};
@@ -209,7 +208,7 @@ networks(const struct ffns *f, int bf16, const float *x, const uint16_t *ids, co
 	if (rows * k > UINT32_MAX)
 		return TR_ENOMEM;
 	if (!ids)
-		return groups(&g, all, NULL, jobs);
+		return groups(&g, all, NULL, t);
 	if (!(p = malloc((2 * f->experts + 1 + 2 * rows * k) * sizeof *p)))
 		return TR_ENOMEM;
 	index.counts = p;
@@ -217,8 +216,8 @@ networks(const struct ffns *f, int bf16, const float *x, const uint16_t *ids, co
 	index.perm = index.offsets + f->experts + 1;
 	index.place = index.perm + rows * k;
 	memset(y, 0, rows * f->d * sizeof *y);
-	if ((r = index_rows(&index, ids, rows, jobs)) == 0)
-		r = groups(&g, index.offsets, index.perm, jobs);
+	if ((r = index_rows(&index, ids, rows, crew_jobs(t->crew))) == 0)
+		r = groups(&g, index.offsets, index.perm, t);
 	free(p);
 	return r;
 }

@@ -410,6 +410,34 @@ small(void)
 	free(logit);
 }
 
+static void
+count(void *arg, size_t i, int thread)
+{
+	unsigned *times = arg;
+
+	__atomic_fetch_add(&times[i], thread < 4, __ATOMIC_RELAXED);
+}
+
+static void
+crews(void)
+{
+	enum { ROUNDS = 2000, MOST = 7 };
+	struct crew *c = crew_new(4);
+	unsigned times[MOST] = {0}, bad = 0;
+
+	for (unsigned r = 0; r < ROUNDS; r++) {
+		const unsigned n = r % (MOST + 1);
+
+		memset(times, 0, sizeof times);
+		crew_each(c, n, count, times);
+		for (unsigned i = 0; i < MOST; i++)
+			bad += times[i] != (i < n);
+	}
+	end(!bad, "crew: each piece once, %s", "many times over");
+	crew_free(c);
+	crew_free(NULL);
+}
+
 int
 main(void)
 {
@@ -441,6 +469,7 @@ main(void)
 	rotations(0);
 	rotations(1);
 	small();
+	crews();
 	E->room(E, 10); /* which close takes back */
 	E->close(E);
 	E3->close(E3);
