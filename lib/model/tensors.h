@@ -14,6 +14,7 @@ struct tensors;
 struct tensor {
 	const char *file, *name;
 	enum tr_type type;   /* TR_F32, TR_F16, TR_BF16 */
+	int mapped;          /* data lies in the file: 0 where a family makes its own */
 	const void *data;    /* row-major */
 	uint64_t rows, cols; /* of a vector: rows 1; of more than two dimensions: all but the
 			      * last are rows */
@@ -38,17 +39,7 @@ int tensors_bad(const struct tensors *t, char *why);
 
 /* Rows [first, first + n) as f32 into to [n][cols]. */
 void tensor_f32(const struct tensor *x, uint64_t first, uint64_t n, float *to);
-
-/* Memory in which weights that are not f32 are widened, a block at a time; {0} at first,
- * used again by each call. */
-struct linear {
-	float *p, *y;
-	size_t cap, ycap;
-};
-/* y [rows][n] = x [rows][w->cols] times rows [first, first + n) of w, transposed.  0 or
- * TR_ENOMEM. */
-int linear(struct linear *l, const struct tensor *w, uint64_t first, uint64_t n, const float *x,
-	   float *y, uint64_t rows);
-void linear_free(struct linear *l);
+/* Its pages are not needed soon; they come back where they are read. */
+void tensor_forget(const struct tensor *x);
 
 #endif

@@ -1,0 +1,325 @@
+/* The steps of engine.h on the processor. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../core/size.h"
+#include "attend.h"
+#include "dots.h"
+#include "engine_cpu.h"
+#include "networks.h"
+#include "rowsteps.h"
+
+/* What room gives: numbers behind a link, so that close finds them. */
+struct piece {
+	struct piece *next, **at;
+	_Alignas(64) float x[];
+};
+
+struct cpu {
+	struct engine e; /* first, so that an engine is one of these */
+	struct team team;
+	struct piece *pieces;
+	struct weight **near; /* [nnear]: what next named */
+	uint64_t nnear, rows; /* rows: of the batch that was embedded last */
+};
+
+static struct team *
+team(struct engine *e)
+{
+	return &((struct cpu *)e)->team;
+}
+
+static int
+out(struct engine *e, uint64_t rows, uint64_t n)
+{
+	snprintf(e->why, sizeof e->why, "no memory for %llu x %llu numbers",
+		 (unsigned long long)rows, (unsigned long long)n);
+	return TR_ENOMEM;
+}
+
+static float *
+cpu_room(struct engine *e, uint64_t n)
+{
+	struct cpu *c = (struct cpu *)e;
+	struct piece *p = NULL;
+	size_t size;
+
+	if (size_mul(n, sizeof *p->x, &size) < 0 || size_add(size, sizeof *p + 64, &size) < 0 ||
+	    !(p = aligned_alloc(64, size & ~(size_t)63))) {
+		out(e, 1, n);
+		return NULL;
+	}
+	p->next = c->pieces;
+	p->at = &c->pieces;
+	if (p->next)
+		p->next->at = &p->next;
+	c->pieces = p;
+	return p->x;
+}
+
+static void
+cpu_drop(struct engine *e, float *x)
+{
+	struct piece *p;
+
+	if (!x)
+		return;
+	p = (struct piece *)((char *)x - offsetof(struct piece, x));
+	*p->at = p->next;
+	if (p->next)
+		p->next->at = p->at;
+	free(p);
+}
+
+static int
+cpu_put(struct engine *e, float *to, const float *host, uint64_t n)
+{
+	memcpy(to, host, n * sizeof *to);
+	return 0;
+}
+
+static int
+cpu_get(struct engine *e, float *host, const float *from, uint64_t n)
+{
+	memcpy(host, from, n * sizeof *host);
+	return 0;
+}
+
+/* A vector is kept as f32; matrices are read where they are mapped. */
+static int
+cpu_hold(struct engine *e, struct weight *w)
+{
+	if (w->rows != 1 || w->parts != 1 || w->held)
+		return 0;
+	if (!(w->held = malloc(w->cols * sizeof(float))))
+		return out(e, 1, w->cols);
+	tensor_f32(w->part, 0, 1, w->held);
+	return 0;
+}
+
+static void
+cpu_unhold(struct engine *e, struct weight *w)
+{
+	free(w->held);
+	w->held = NULL;
+}
+
+/* The pages go out of our memory and stay in the system's.  To bring them back costs what
+ * some rows cost. */
+static int
+cpu_next(struct engine *e, struct weight *const *w, uint64_t n)
+{
+	enum { MANY = 256 };
+	struct cpu *c = (struct cpu *)e;
+	struct weight **near = malloc((n + 1) * sizeof(*near));
+
+	if (!near)
+		return out(e, 1, n);
+	memcpy(near, w, n * sizeof(*near));
+	for (uint64_t i = 0; i < c->nnear && c->rows >= MANY; i++)
+		for (uint64_t k = 0; k < c->near[i]->parts; k++)
+			tensor_forget(&c->near[i]->part[k]);
+	free(c->near);
+	c->near = near;
+	c->nnear = n;
+	return 0;
+}
+
+static int
+cpu_embed(struct engine *e, const struct weight *w, const uint32_t *ids, uint64_t rows, float *x)
+{
+	((struct cpu *)e)->rows = rows;
+	for (uint64_t i = 0; i < rows; i++)
+		tensor_f32(w->part, ids[i], 1, x + i * w->cols);
+	return 0;
+}
+
+static int
+cpu_norm(struct engine *e, const struct weight *w, double eps, const float *x, uint64_t ldx,
+	 uint64_t rows, float *to)
+{
+	rms_norm(x, ldx, w->held, eps, rows, w->cols, to);
+	return 0;
+}
+
+static int
+cpu_add(struct engine *e, float *x, const float *y, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		x[i] += y[i];
+	return 0;
+}
+
+static int
+cpu_linear(struct engine *e, const struct weight *w, const struct weight *bias, const float *x,
+	   float *y, uint64_t rows)
+{
+	const struct dots a = {.x = x,
+			       .ldx = w->cols,
+			       .w = w->part->data,
+			       .wtype = w->part->type,
+			       .ldw = w->cols,
+			       .n = w->rows,
+			       .d = w->cols,
+			       .bf16 = e->opts.type == TR_BF16,
+			       .y = y,
+			       .ldy = w->rows};
+
+	if (dots_all(&a, rows, team(e)) < 0)
+		return out(e, rows, w->rows);
+	for (uint64_t i = 0; i < rows && bias; i++)
+		cpu_add(e, y + i * w->rows, bias->held, w->rows);
+	return 0;
+}
+
+static int
+cpu_clip(struct engine *e, float *x, uint64_t n, float by)
+{
+	for (uint64_t i = 0; i < n; i++)
+		x[i] = MIN(MAX(x[i], -by), by);
+	return 0;
+}
+
+static int
+cpu_rope(struct engine *e, const struct rope *r, const struct spans *s, float *x, uint64_t ldx,
+	 uint64_t heads, uint64_t d)
+{
+	for (uint64_t i = 0; i < s->n; i++)
+		for (uint64_t at = s->at[i]; at < s->at[i + 1]; at++)
+			row_rotate(r, (s->past ? s->past[i] : 0) + at - s->at[i], x + at * ldx,
+				   heads, d);
+	return 0;
+}
+
+static int
+cpu_copy(struct engine *e, float *to, uint64_t ldto, uint64_t hto, const float *from,
+	 uint64_t ldfrom, uint64_t hfrom, uint64_t rows, uint64_t heads, uint64_t n)
+{
+	for (uint64_t r = 0; r < rows; r++)
+		for (uint64_t h = 0; h < heads; h++)
+			memcpy(to + r * ldto + h * hto, from + r * ldfrom + h * hfrom,
+			       n * sizeof *to);
+	return 0;
+}
+
+static int
+cpu_keep(struct engine *e, const struct heads *h, const struct spans *s, const float *k,
+	 const float *v, const struct cache *c)
+{
+	const uint64_t nk = h->kv_heads * h->dk, nv = h->kv_heads * h->dv;
+
+	for (uint64_t i = 0; i < s->n; i++) {
+		const uint64_t at = s->at[i], n = s->at[i + 1] - at;
+		const uint64_t to = i * c->cap + (s->past ? s->past[i] : 0);
+
+		memcpy(c->k + to * nk, k + at * nk, n * nk * sizeof *k);
+		memcpy(c->v + to * nv, v + at * nv, n * nv * sizeof *v);
+	}
+	return 0;
+}
+
+static int
+cpu_attend(struct engine *e, const struct heads *h, const struct spans *s, const float *q,
+	   const struct spans *sk, const float *k, const float *v, const struct cache *c, float *y)
+{
+	if (attend(h, s, q, sk, k, v, c, y, team(e)) < 0)
+		return out(e, s->at[s->n], h->heads * h->dv);
+	return 0;
+}
+
+static int
+cpu_select(struct engine *e, const struct select *s, const float *logit, uint64_t rows,
+	   uint16_t *ids, float *w)
+{
+	select_rows(s, logit, rows, ids, w, e->opts.jobs);
+	return 0;
+}
+
+static int
+cpu_experts(struct engine *e, const struct ffns *f, const float *x, const uint16_t *ids,
+	    const float *w, uint64_t rows, uint64_t k, float *y)
+{
+	const int r = networks(f, e->opts.type == TR_BF16, x, ids, w, rows, k, y, team(e));
+
+	return r == TR_ENOMEM ? out(e, rows * k, f->hidden) : r;
+}
+
+static int
+cpu_ffn(struct engine *e, const struct ffns *f, const float *x, uint64_t rows, float *y)
+{
+	return cpu_experts(e, f, x, NULL, NULL, rows, 1, y);
+}
+
+struct nll {
+	const float *logit;
+	uint64_t vocab;
+	const uint32_t *ids;
+	float *to;
+};
+
+static void
+nll(void *arg, size_t row, int thread)
+{
+	const struct nll *n = arg;
+
+	n->to[row] = row_nll(n->logit + row * n->vocab, n->vocab, n->ids[row]);
+}
+
+static int
+cpu_nll(struct engine *e, const float *logit, uint64_t vocab, const uint32_t *ids, uint64_t rows,
+	float *to)
+{
+	struct nll n = {logit, vocab, ids, to};
+
+	crew_each(team(e)->crew, rows, nll, &n);
+	return 0;
+}
+
+static void
+cpu_close(struct engine *e)
+{
+	struct cpu *c = (struct cpu *)e;
+
+	while (c->pieces)
+		cpu_drop(e, c->pieces->x);
+	free(c->near);
+	team_close(&c->team);
+	free(c);
+}
+
+int
+engine_cpu(struct engine **e, const struct engine_opts *o, char *why)
+{
+	struct cpu *c = calloc(1, sizeof *c);
+
+	if (!c || team_open(&c->team, o->jobs) < 0) {
+		free(c);
+		return model_why(why, "no memory");
+	}
+	c->e = (struct engine){.opts = *o,
+			       .room = cpu_room,
+			       .drop = cpu_drop,
+			       .put = cpu_put,
+			       .get = cpu_get,
+			       .hold = cpu_hold,
+			       .unhold = cpu_unhold,
+			       .next = cpu_next,
+			       .embed = cpu_embed,
+			       .norm = cpu_norm,
+			       .linear = cpu_linear,
+			       .add = cpu_add,
+			       .clip = cpu_clip,
+			       .rope = cpu_rope,
+			       .copy = cpu_copy,
+			       .keep = cpu_keep,
+			       .attend = cpu_attend,
+			       .select = cpu_select,
+			       .experts = cpu_experts,
+			       .ffn = cpu_ffn,
+			       .nll = cpu_nll,
+			       .close = cpu_close};
+	c->e.opts.jobs = MAX(o->jobs, 1);
+	*e = &c->e;
+	return 0;
+}
