@@ -202,6 +202,7 @@ refs: all $(B)/t/decoders
 	python3 t/refs/refs make $(B)/refs
 	PATH="$(abspath $(B)/bin):$$PATH" python3 t/refs/refs check $(B)/refs/*
 	$(B)/t/decoders $$(ls -d $(B)/refs/* | grep -v switch)
+	[ -z "$(HF)" ] || $(HF) t/refs/hf $(B)/refs/* # a Python with torch and transformers
 
 asan:
 	@:
