@@ -28,13 +28,15 @@ struct capture {
 
 	struct tr_frame tok;
 	struct rows number;
-	uint64_t n;          /* rows of tok */
-	struct place *place; /* [n], by seq, phase, row */
-	uint32_t *ids;       /* [n], in the order of place */
-	uint32_t *at[2];     /* [n]: row of a layer's columns, of source and of target */
-	uint32_t *row;       /* [n], numbers of a layer's rows */
-	uint64_t rows[2];    /* of source and of target in all */
-	const struct place *source, *target; /* of the sequence that runs */
+	uint64_t n;            /* rows of tok */
+	struct place *place;   /* [n], by seq, phase, row */
+	struct place *side[2]; /* [n]: of source and of target, the same order */
+	uint32_t *ids[2];      /* [n], in that order */
+	uint64_t *first[2];    /* [seqs + 1]: of each sequence in it */
+	uint64_t seqs;
+	uint32_t *at[2];  /* [n]: row of a layer's columns, of source and of target */
+	uint32_t *row;    /* [n], numbers of a layer's rows */
+	uint64_t rows[2]; /* of source and of target in all */
 };
 
 struct capture *
@@ -73,13 +75,19 @@ layers_free(struct capture *c)
 static void
 rows_lists_free(struct capture *c)
 {
+	for (int i = 0; i < 2; i++) {
+		free(c->side[i]);
+		free(c->ids[i]);
+		free(c->first[i]);
+		free(c->at[i]);
+		c->side[i] = NULL;
+		c->first[i] = NULL;
+		c->ids[i] = c->at[i] = NULL;
+	}
 	free(c->place);
-	free(c->ids);
-	free(c->at[0]);
-	free(c->at[1]);
 	free(c->row);
 	c->place = NULL;
-	c->ids = c->at[0] = c->at[1] = c->row = NULL;
+	c->row = NULL;
 }
 
 void
@@ -187,6 +195,18 @@ by_seq(const void *a, const void *b)
 	return (x->row > y->row) - (x->row < y->row);
 }
 
+static int
+sides(struct capture *c, uint64_t n)
+{
+	for (int i = 0; i < 2; i++)
+		if (room(&c->side[i], n, sizeof **c->side) < 0 ||
+		    room(&c->ids[i], n, sizeof **c->ids) < 0 ||
+		    room(&c->first[i], n + 1, sizeof **c->first) < 0 ||
+		    room(&c->at[i], n, sizeof **c->at) < 0)
+			return TR_ENOMEM;
+	return 0;
+}
+
 /* The columns of f into places and ids, by sequence. */
 static int
 places(struct capture *c, const struct tr_frame *f, char *why)
@@ -194,7 +214,7 @@ places(struct capture *c, const struct tr_frame *f, char *why)
 	const int two = (c->m->info.flags & MODEL_DECODER) != 0;
 	struct value seq, phase, pos;
 	struct tr_col tok;
-	uint64_t id, first = 0;
+	uint64_t id, first = 0, n[2] = {0};
 	int e = tr_col(f, "tok", &tok);
 
 	if (e == 0)
@@ -207,15 +227,12 @@ places(struct capture *c, const struct tr_frame *f, char *why)
 	if (has_pos < 0)
 		return model_why(why, "column pos is none"), has_pos;
 	rows_lists_free(c);
-	if (room(&c->place, f->rows, sizeof *c->place) < 0 ||
-	    room(&c->ids, f->rows, sizeof *c->ids) < 0 ||
-	    room(&c->at[0], f->rows, sizeof **c->at) < 0 ||
-	    room(&c->at[1], f->rows, sizeof **c->at) < 0 ||
+	if (room(&c->place, f->rows, sizeof *c->place) < 0 || sides(c, f->rows) < 0 ||
 	    room(&c->row, f->rows, sizeof *c->row) < 0)
 		return model_why(why, "no memory for %llu rows", (unsigned long long)f->rows),
 		       TR_ENOMEM;
 	c->n = f->rows;
-	c->rows[0] = c->rows[1] = 0;
+	c->rows[0] = c->rows[1] = c->seqs = 0;
 	for (uint64_t i = 0; i < c->n; i++) {
 		const uint32_t second = value_at(&phase, i) != 0;
 
@@ -239,19 +256,28 @@ places(struct capture *c, const struct tr_frame *f, char *why)
 			       TR_EVALUE;
 		if (col_u64(&tok, p->row, 1, &id) < 0 || id > UINT32_MAX)
 			return model_why(why, "row %u: tok is no id", p->row), TR_EVALUE;
-		c->ids[i] = (uint32_t)id;
+		const int second = two && p->phase;
+
+		if (i == first) {
+			c->first[0][c->seqs] = n[0];
+			c->first[1][c->seqs++] = n[1];
+		}
+		c->side[second][n[second]] = *p;
+		c->ids[second][n[second]++] = (uint32_t)id;
 	}
+	c->first[0][c->seqs] = n[0];
+	c->first[1][c->seqs] = n[1];
 	return 0;
 }
 
-/* Rows of one sequence to where they stand in the batch. */
+/* Rows of a layer to where they stand in the batch. */
 static int
 take(void *arg, const struct model_route *r)
 {
 	struct capture *c = arg;
 	const struct model_info *i = &c->m->info;
 	const int second = i->second.n && tr_list_has(&i->second, r->layer);
-	const struct place *p = second ? c->target : c->source;
+	const struct place *p = c->side[second];
 	const struct layer *l = &c->layer[tr_list_find(&i->routed, r->layer)];
 	const uint64_t k = i->topk;
 
@@ -278,8 +304,7 @@ take(void *arg, const struct model_route *r)
 int
 capture_run(struct capture *c, const struct tr_frame *tok, char *why)
 {
-	const int two = (c->m->info.flags & MODEL_DECODER) != 0;
-	uint64_t end;
+	const int two = (c->m->info.flags & MODEL_DECODER) != 0, both = two && c->m->opts.decoder;
 	int e = places(c, tok, why);
 
 	if (e < 0)
@@ -288,28 +313,23 @@ capture_run(struct capture *c, const struct tr_frame *tok, char *why)
 	if (layers_room(c) < 0)
 		return model_why(why, "no memory for %llu rows", (unsigned long long)c->n),
 		       TR_ENOMEM;
-	for (uint64_t i = 0; i < c->n; i = end) {
-		const uint64_t seq = c->place[i].seq;
-		uint64_t mid = i;
+	for (uint64_t i = 0; i < c->seqs && two; i++) {
+		const int source = c->first[0][i] < c->first[0][i + 1];
 
-		for (end = i; end < c->n && c->place[end].seq == seq; end++)
-			mid += !two || !c->place[end].phase;
-		c->source = c->place + i;
-		c->target = c->place + mid;
-		if (two && (mid == i || (c->m->opts.decoder && mid == end)))
+		if (!source || (both && c->first[1][i] == c->first[1][i + 1]))
 			return model_why(why,
-					 "sequence %llu has no tokens of phase %d, which the "
-					 "%s reads",
-					 (unsigned long long)seq, mid != i,
-					 mid == i ? "encoder" : "decoder"),
+					 "sequence %llu has no tokens of phase %d, which the %s "
+					 "reads",
+					 (unsigned long long)c->side[!source][c->first[!source][i]]
+						 .seq,
+					 source, source ? "decoder" : "encoder"),
 			       TR_EVALUE;
-		const struct model_seq s = {c->ids + i, c->ids + mid, mid - i,
-					    c->m->opts.decoder ? end - mid : 0};
-
-		if ((e = model_run(c->m, &s, take, c, why)) < 0)
-			return e;
 	}
-	return 0;
+	const struct model_batch b = {.n = c->seqs,
+				      .source = {c->ids[0], c->first[0]},
+				      .target = {c->ids[1], both ? c->first[1] : NULL}};
+
+	return model_run(c->m, &b, take, c, why);
 }
 
 /* Row numbers of a frame that has not all rows of tok, or whose rows have numbers. */

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../route/product.h"
 #include "model.h"
 #include "size.h"
 #include "switch.h"
@@ -76,11 +75,11 @@ model_open(struct model *m, const char *dir, const struct model_opts *o, char *w
 	snprintf(m->name, sizeof m->name, "%.*s", (int)(dir + n - name), name);
 	if (config_open(&c, dir, why) < 0)
 		return -1;
-	if (product_jobs(MAX(o->jobs, 1)) < 0)
-		model_why(why, "%s: no memory for threads", dir);
-	else if (config_text(&c, "model_type", m->type, sizeof m->type, why) >= 0 &&
-		 (m->ops = family(&c, m->type, why)) && tensors_open(&m->tensors, dir, why) == 0 &&
-		 m->ops->open(&m->state, &c, m->tensors, &m->opts, &m->info, why) == 0)
+	m->info.start = m->info.eos = MODEL_NOID;
+	if (config_text(&c, "model_type", m->type, sizeof m->type, why) >= 0 &&
+	    (m->ops = family(&c, m->type, why)) && tensors_open(&m->tensors, dir, why) == 0 &&
+	    engine_open(&m->engine, &o->engine, why) == 0 &&
+	    m->ops->open(&m->state, &c, m->tensors, m->engine, &m->opts, &m->info, why) == 0)
 		r = asked(m, dir, why);
 	config_free(&c);
 	if (r < 0)
@@ -88,37 +87,72 @@ model_open(struct model *m, const char *dir, const struct model_opts *o, char *w
 	return r;
 }
 
+/* Sequence i of ids, which goes on after past rows and of which keep are kept, 0: none. */
 static int
-known(const struct model *m, const uint32_t *ids, uint64_t n, char *why)
+known(const struct model *m, const struct model_ids *of, uint64_t i, uint64_t past, uint64_t keep,
+      char *why)
 {
-	if (m->info.positions && n > m->info.positions)
+	const uint64_t n = of->at[i + 1] - of->at[i];
+	const uint32_t *ids = of->ids + of->at[i];
+
+	if (m->info.positions && past + n > m->info.positions)
 		return model_why(why, "%llu tokens, but the model has %llu positions",
-				 (unsigned long long)n, (unsigned long long)m->info.positions);
-	for (uint64_t i = 0; i < n; i++)
-		if (ids[i] >= m->info.vocab)
+				 (unsigned long long)(past + n),
+				 (unsigned long long)m->info.positions);
+	if (keep && past + n > keep)
+		return model_why(why, "%llu tokens, but %llu are kept",
+				 (unsigned long long)(past + n), (unsigned long long)keep);
+	for (uint64_t k = 0; k < n; k++)
+		if (ids[k] >= m->info.vocab)
 			return model_why(
-				why, "id %u of token %llu is beyond the vocabulary of %llu", ids[i],
-				(unsigned long long)i, (unsigned long long)m->info.vocab);
+				why, "id %u of token %llu is beyond the vocabulary of %llu", ids[k],
+				(unsigned long long)k, (unsigned long long)m->info.vocab);
+	return 0;
+}
+
+static int
+fits(const struct model *m, const struct model_batch *b, char *why)
+{
+	if (b->past && !m->opts.keep)
+		return model_why(why, "a run that goes on, and nothing is kept");
+	for (uint64_t i = 0; i < b->n; i++) {
+		const uint64_t past = b->past ? b->past[i] : 0;
+
+		if (!b->target.at) {
+			if (known(m, &b->source, i, past, m->opts.keep, why) < 0)
+				return -1;
+			continue;
+		}
+		if (known(m, &b->source, i, 0, 0, why) < 0 ||
+		    known(m, &b->target, i, past, m->opts.keep, why) < 0)
+			return -1;
+		if (b->source.at[i] == b->source.at[i + 1])
+			return model_why(why, "sequence %llu has a target and no source",
+					 (unsigned long long)i);
+	}
 	return 0;
 }
 
 int
-model_run(struct model *m, const struct model_seq *s, model_seen *seen, void *arg, char *why)
+model_run(struct model *m, const struct model_batch *b, model_seen *seen, void *arg, char *why)
 {
 	char tensor[MODEL_WHY];
+	uint64_t rows;
 	int r;
 
-	if (known(m, s->source, s->nsource, why) < 0 || known(m, s->target, s->ntarget, why) < 0)
+	if (fits(m, b, why) < 0)
 		return TR_EVALUE;
-	if (!s->nsource)
+	rows = b->target.at ? b->target.at[b->n] : b->source.at[b->n];
+	if (!rows)
 		return 0;
-	*why = 0;
-	r = m->ops->run(m->state, s, seen, arg, why);
+	*why = *m->engine->why = 0;
+	r = m->ops->run(m->state, b, seen, arg, why);
 	if (r == TR_EVALUE && *why && tensors_bad(m->tensors, tensor))
 		snprintf(why, MODEL_WHY, "%s", tensor);
-	if (r == TR_ENOMEM)
-		model_why(why, "%s: no memory for %llu tokens", m->name,
-			  (unsigned long long)(s->nsource + s->ntarget));
+	if (r < 0 && !*why && *m->engine->why)
+		snprintf(why, MODEL_WHY, "%s: %.*s", m->name, MODEL_WHY / 2, m->engine->why);
+	if (r == TR_ENOMEM && !*why)
+		model_why(why, "%s: no memory for %llu tokens", m->name, (unsigned long long)rows);
 	return r;
 }
 
@@ -127,6 +161,8 @@ model_close(struct model *m)
 {
 	if (m->ops && m->state)
 		m->ops->close(m->state);
+	if (m->engine)
+		m->engine->close(m->engine);
 	tensors_close(m->tensors);
 	tr_list_free(&m->info.routed);
 	tr_list_free(&m->info.second);

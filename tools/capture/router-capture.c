@@ -1,6 +1,6 @@
 /*
  * Tokens in, the same and what the routers of a checkpoint do with them out.  A batch is
- * held, its sequences run one by one.  models.md has the forward passes.
+ * held and run as one.  models.md has the forward passes.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -96,7 +96,7 @@ main(int argc, char **argv)
 		O.capacity = MODEL_FREE;
 	O.residual = dropped == DROPPED_RESIDUAL;
 	O.layers = &layers;
-	O.jobs = t.jobs;
+	O.engine = (struct engine_opts){.type = TR_F32, .jobs = t.jobs, .gpu = -1};
 	open_first(&m);
 	if (O.decoder && !(m.info.flags & MODEL_DECODER))
 		die("--decoder: %s has no decoder behind an encoder", m.type);

@@ -1,0 +1,71 @@
+/* What the files of Switch Transformers share: the weights of a checkpoint, and its run. */
+#ifndef MODEL_SWITCHOWN_H
+#define MODEL_SWITCHOWN_H
+
+#include "model.h"
+
+struct matrix {
+	struct tensor tensor;
+	struct weight weight;
+};
+
+struct attention {
+	struct matrix norm, q, k, v, o;
+};
+
+struct block {
+	struct attention self, cross;
+	struct matrix norm;         /* before the feed-forward network */
+	struct matrix in, out;      /* dense */
+	struct matrix router, bias; /* sparse, router.tensor.rows 0: dense */
+	struct tensor *part;        /* [2 * experts]; NULL: nobody asks what follows */
+	struct weight ins, outs;    /* [experts] parts of it */
+	struct weight **need;       /* [needs]: all of the above that are there */
+	uint64_t needs, layer;
+	int told;
+	/* of sequences that go on: keys and values, em, of the block's own rows and of the
+	 * source, and picks that each expert has had of each [n][experts] */
+	struct cache kept;
+	float *k, *v;
+	uint64_t *taken;
+};
+
+struct stack {
+	struct block *block;
+	uint64_t n;         /* that are run */
+	float *table;       /* [buckets][heads] */
+	struct matrix norm; /* the last one, where it is run */
+	int causal, normed; /* normed: it is */
+	float *bias;        /* em, of distances up to nbias */
+	uint64_t nbias;
+};
+
+struct sw {
+	struct engine *e;
+	struct stack encoder, decoder;
+	struct matrix shared, head; /* head: where the embedding is not */
+	float *scaled;              /* the decoder's last norm, where it is */
+	uint64_t vocab, d, dk, heads, ff, experts, buckets, distance, capacity, keep;
+	double eps;
+	int residual, wanted, tied; /* wanted: the head */
+	struct select select;
+	/* of sequences that go on: how many there are, rows of their sources end to end */
+	uint64_t n, *at; /* [n + 1] */
+};
+
+struct shape {
+	uint64_t blocks, step;
+};
+
+/* Reads what the stacks need, of decoder no blocks where that is not asked for.  0, or -1 and
+ * why; s is freed by the caller in any case. */
+int switch_load(struct sw *s, struct tensors *t, const struct shape *encoder,
+		const struct shape *decoder, int bias, const struct model_opts *o,
+		struct model_info *info, char *why);
+void switch_free(struct sw *s);
+
+/* model_ops's run */
+int switch_run(void *state, const struct model_batch *b, model_seen *seen, void *arg, char *why);
+void switch_forget(struct sw *s); /* what is kept of sequences */
+
+#endif
