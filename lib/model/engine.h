@@ -82,9 +82,9 @@ struct engine {
 	/* Sets w->held; parts stay mapped.  unhold: held NULL is fine. */
 	int (*hold)(struct engine *e, struct weight *w);
 	void (*unhold)(struct engine *e, struct weight *w);
-	/* Those n weights are needed soon, those of the call before still, older ones not: a
-	 * family names a layer's before the layer before it runs, so that they come while that
-	 * one computes.  What is used unnamed is waited for. */
+	/* Those n weights are needed now, before the steps of a layer; those that next named
+	 * before are not.  What followed them the last time is brought meanwhile, what is used
+	 * unnamed is waited for. */
 	int (*next)(struct engine *e, struct weight *const *w, uint64_t n);
 
 	/* x [rows][w->cols]: rows ids [rows], host, of w. */
