@@ -232,6 +232,13 @@ k_product(enum tr_type type, const void *x, const void *w, void *y, uint64_t row
 }
 
 int
+k_product_f32(enum tr_type type, const void *x, const void *w, float *y, uint64_t rows, uint64_t n,
+	      uint64_t d, void *work, void *stream)
+{
+	return GPU_ABSENT;
+}
+
+int
 k_product_select_fits(const struct select *s, uint64_t rows, uint64_t d)
 {
 	return 0;
