@@ -217,7 +217,7 @@ lint:
 # Run one with: build/fuzz/NAME -max_total_time=600 CORPUS
 FUZZFLAGS = -O1 -g -fsanitize=fuzzer,address,undefined -DLIBFUZZER
 fuzz: $(FUZZ:t/fuzz/%.c=build/fuzz/%)
-build/fuzz/%: t/fuzz/%.c $(LIB) kernels/gpu_none.c
+build/fuzz/%: t/fuzz/%.c $(LIB) $(wildcard kernels/*_none.c)
 	@mkdir -p $(@D)
 	clang $(filter-out -MMD -MP,$(CPPFLAGS)) -std=c11 -ffp-contract=off $(FUZZFLAGS) -o $@ $(sort $^) $(LIBS)
 
