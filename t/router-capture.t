@@ -141,6 +141,15 @@ tok "7 0 $LONG" >one.trace
 router-capture m <one.trace | column logit >x
 router-capture m <in.trace | column logit | sed -n 1,125p >y
 is 'a sequence does not see its batch' '125' sh -c 'cmp x y && wc -l <x'
+trace2jsonl one.trace | "$py" -c 'import json, sys
+for l in sys.stdin:
+    f = json.loads(l)
+    if f["kind"] == "tok":
+        del f["pos"], f["phase"]
+        f["cols"] = "tok:u32,seq:u32"
+    print(json.dumps(f))' | jsonl2trace | router-capture m | column logit >y
+router-capture m <one.trace | column logit >x
+is 'without phase and pos it is a source' '125' sh -c 'cmp x y && wc -l <x'
 tok '0 1 0 9' "0 0 $LONG" '0 1 4 4 5' >c.trace
 tok '0 1 0 9 4 4 5' "0 0 $LONG" >d.trace
 router-capture m --decoder -l 3,4 <c.trace | column logit >x

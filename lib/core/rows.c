@@ -48,6 +48,7 @@ value_open(struct value *v, const struct tr_frame *f, const char *name)
 	if (r > 0)
 		return v->col.type > TR_U64 || v->col.width != 1 ? TR_ECOLS : 1;
 	v->col.data = NULL;
+	v->key = 0;
 	return r < 0 ? r : tr_num(f, name, &v->key);
 }
 

@@ -21,7 +21,7 @@ struct value {
 	uint64_t key;
 };
 
-/* 1, 0 where f has neither, or TR_E.... */
+/* 1, 0 where f has neither, which reads as 0, or TR_E.... */
 int value_open(struct value *v, const struct tr_frame *f, const char *name);
 uint64_t value_at(const struct value *v, uint64_t i);
 

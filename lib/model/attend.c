@@ -1,20 +1,16 @@
-/* Attention by blocks of queries of one head: the scores of a block are all that is kept. */
+/*
+ * Attention, a head of a sequence after the other: its values are turned, so that both
+ * products are of rows; the scores of a block of queries are all that is kept.
+ */
 #include <math.h>
-#include <stdlib.h>
+#include <string.h>
 
-#include "../core/pool.h"
 #include "../core/size.h"
-#include "../route/product.h"
+#include "../route/power.h"
 #include "attend.h"
+#include "dots.h"
 
-enum { QUERIES = 64 }; /* of a block */
-
-/* What a sequence attends with. */
-struct place {
-	const float *q, *k, *v;
-	float *out;
-	uint64_t nq, nk, past; /* position of the first query, key 0 being of position 0 */
-};
+enum { TURN = 16 }; /* keys at once; numbers of keys are filled up to a multiple */
 
 struct job {
 	const struct heads *h;
@@ -22,111 +18,142 @@ struct job {
 	const float *q, *k, *v;
 	const struct cache *c;
 	float *out;
-	const uint64_t *first; /* [s->n + 1]: blocks of queries before each sequence's */
-	int failed;
 };
 
-static struct place
-place(const struct job *j, uint64_t i)
+/* e^(x - most) of n numbers, and their sum. */
+static float
+powers(float *x, uint64_t n, float most)
 {
-	const struct heads *h = j->h;
-	const uint64_t at = j->s->at[i], past = j->s->past ? j->s->past[i] : 0;
-	const uint64_t from = j->c ? i * j->c->cap : j->sk->at[i];
-	const uint64_t nq = j->s->at[i + 1] - at;
+	power_vec sum = {0};
 
-	return (struct place){j->q + at * h->heads * h->dk,
-			      (j->c ? j->c->k : j->k) + from * h->kv_heads * h->dk,
-			      (j->c ? j->c->v : j->v) + from * h->kv_heads * h->dv,
-			      j->out + at * h->heads * h->dv,
-			      nq,
-			      j->c ? past + nq : j->sk->at[i + 1] - from,
-			      past};
+	for (uint64_t i = 0; i < n; i += POWER_LANES) {
+		const size_t size = MIN(n - i, (uint64_t)POWER_LANES) * sizeof *x;
+		power_vec p = {-INFINITY, -INFINITY, -INFINITY, -INFINITY};
+
+		memcpy(&p, x + i, size);
+		p = power_of(p - most);
+		memcpy(x + i, &p, size);
+		sum += p;
+	}
+	return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-/* Row of scores of a query to weights that add up to 1; those from n on become 0. */
+/* Scores of a query to weights that add up to 1; those from n on become 0. */
 static void
 weigh(float scale, float *s, const float *bias, uint64_t n, uint64_t all)
 {
-	float most = -INFINITY, sum = 0;
+	float most = -INFINITY;
 
 	for (uint64_t i = 0; i < n; i++) {
 		s[i] = s[i] * scale + (bias ? bias[i] : 0);
 		most = s[i] > most ? s[i] : most;
 	}
-	for (uint64_t i = 0; i < n; i++)
-		sum += s[i] = expf(s[i] - most);
+	const float sum = powers(s, n, most);
+
 	for (uint64_t i = 0; i < n; i++)
 		s[i] /= sum;
-	for (uint64_t i = n; i < all; i++)
-		s[i] = 0;
+	memset(s + n, 0, (all - n) * sizeof *s);
+}
+
+/* to [dv][ld] = v [n][dv], rows ldv apart; what fills up is 0. */
+static void
+turn(const float *v, uint64_t ldv, uint64_t n, uint64_t dv, float *to, uint64_t ld)
+{
+	for (uint64_t i = 0; i < ld; i += TURN)
+		for (uint64_t d = 0; d < dv; d++)
+			for (uint64_t k = i; k < i + TURN; k++)
+				to[d * ld + k] = k < n ? v[k * ldv + d] : 0;
 }
 
 static void
-block(void *arg, size_t number)
+head(void *arg, uint64_t number, void *room)
 {
-	struct job *j = arg;
+	const struct job *j = arg;
 	const struct heads *a = j->h;
-	const uint64_t head = number % a->heads, at = number / a->heads;
-	uint64_t i = 0;
-
-	while (j->first[i + 1] <= at)
-		i++;
-	const struct place p = place(j, i);
-	const uint64_t first = (at - j->first[i]) * QUERIES, n = MIN(p.nq - first, QUERIES);
+	const uint64_t i = number / a->heads, head = number % a->heads;
 	const uint64_t group = head / (a->heads / a->kv_heads);
-	const uint64_t keys = a->causal ? MIN(p.nk, p.past + first + n) : p.nk;
-	const uint64_t ldq = a->heads * a->dk, ldk = a->kv_heads * a->dk, ldv = a->kv_heads * a->dv;
+	const uint64_t ldk = a->kv_heads * a->dk, ldv = a->kv_heads * a->dv;
+	const uint64_t at = j->s->at[i], nq = j->s->at[i + 1] - at;
+	const uint64_t past = j->s->past ? j->s->past[i] : 0;
+	const uint64_t from = j->c ? i * j->c->cap : j->sk->at[i];
+	const uint64_t nk = j->c ? past + nq : j->sk->at[i + 1] - from;
+	const uint64_t ld = size_align(nk, TURN);
 	const float *bias = a->bias ? a->bias + head * (2 * a->nbias + 1) + a->nbias : NULL;
-	float *s = malloc(n * (keys + a->dv) * sizeof *s), *y = s ? s + n * keys : NULL;
+	float *s = (float *)((char *)room + dots_room()), *v = s + DOTS_ROWS * ld;
 
-	if (!s) {
-		__atomic_store_n(&j->failed, 1, __ATOMIC_RELAXED);
+	if (!nq)
 		return;
-	}
-	product_part(0, p.q + first * ldq + head * a->dk, ldq, p.k + group * a->dk, ldk, s, keys, n,
-		     keys, a->dk);
-	for (uint64_t q = 0; q < n; q++) {
-		const uint64_t pos = p.past + first + q;
+	turn((j->c ? j->c->v : j->v) + from * ldv + group * a->dv, ldv, nk, a->dv, v, ld);
+	for (uint64_t q = 0; q < nq; q += DOTS_ROWS) {
+		const uint64_t n = MIN(nq - q, (uint64_t)DOTS_ROWS);
+		const uint64_t keys = a->causal ? MIN(nk, past + q + n) : nk;
+		const uint64_t all = size_align(keys, TURN);
+		const struct dots scores = {.x = j->q + ((at + q) * a->heads + head) * a->dk,
+					    .ldx = a->heads * a->dk,
+					    .w = (j->c ? j->c->k : j->k) + from * ldk +
+						 group * a->dk,
+					    .wtype = TR_F32,
+					    .ldw = ldk,
+					    .n = keys,
+					    .d = a->dk,
+					    .y = s,
+					    .ldy = all};
+		const struct dots mixed = {.x = s,
+					   .ldx = all,
+					   .w = v,
+					   .wtype = TR_F32,
+					   .ldw = ld,
+					   .n = a->dv,
+					   .d = all,
+					   .y = j->out + ((at + q) * a->heads + head) * a->dv,
+					   .ldy = a->heads * a->dv};
 
-		weigh(a->scale, s + q * keys, bias ? bias - pos : NULL,
-		      a->causal ? MIN(pos + 1, keys) : keys, keys);
+		dots_piece(&scores, 0, n, 0, keys, room);
+		for (uint64_t r = 0; r < n; r++) {
+			const uint64_t pos = past + q + r;
+
+			weigh(a->scale, s + r * all, bias ? bias - pos : NULL,
+			      a->causal ? MIN(pos + 1, keys) : keys, all);
+		}
+		dots_piece(&mixed, 0, n, 0, a->dv, room);
 	}
-	/* transposed, since a product has both its factors by rows */
-	product_part(PRODUCT_COLUMNS, p.v + group * a->dv, ldv, s, keys, y, n, a->dv, n, keys);
-	for (uint64_t q = 0; q < n; q++)
-		for (uint64_t d = 0; d < a->dv; d++)
-			p.out[((first + q) * a->heads + head) * a->dv + d] = y[d * n + q];
-	free(s);
 }
 
 int
 attend(const struct heads *h, const struct spans *s, const float *q, const struct spans *sk,
        const float *k, const float *v, const struct cache *c, float *out, int jobs)
 {
-	uint64_t *first = calloc(s->n + 1, sizeof *first);
-	struct job j = {h, s, sk, q, k, v, c, out, first, 0};
+	struct job j = {h, s, sk, q, k, v, c, out};
+	uint64_t most = 0;
+	size_t more;
 
-	if (!first)
-		return TR_ENOMEM;
 	for (uint64_t i = 0; i < s->n; i++)
-		first[i + 1] = first[i] + (s->at[i + 1] - s->at[i] + QUERIES - 1) / QUERIES;
-	pool_each(jobs, h->heads * first[s->n], block, &j);
-	free(first);
-	return j.failed ? TR_ENOMEM : 0;
+		most = MAX(most, c ? s->at[i + 1] - s->at[i] + (s->past ? s->past[i] : 0)
+				   : sk->at[i + 1] - sk->at[i]);
+	if (size_mul(size_align(most, TURN), (DOTS_ROWS + h->dv) * sizeof *out, &more) < 0)
+		return TR_ENOMEM;
+	return dots_each(jobs, s->n * h->heads, more, head, &j);
 }
 
 void
 rms_norm(const float *x, uint64_t ldx, const float *w, double eps, uint64_t rows, uint64_t d,
 	 float *to)
 {
+	enum { SUMS = 4 };
+
 	for (uint64_t r = 0; r < rows; r++, x += ldx, to += d) {
-		double sum = 0;
+		double sum[SUMS] = {0};
+		uint64_t i = 0;
 
-		for (uint64_t i = 0; i < d; i++)
-			sum += (double)x[i] * x[i];
-		const float by = (float)(1 / sqrt(sum / (double)d + eps));
+		for (; i + SUMS <= d; i += SUMS)
+			for (int k = 0; k < SUMS; k++)
+				sum[k] += (double)x[i + k] * x[i + k];
+		for (; i < d; i++)
+			sum[0] += (double)x[i] * x[i];
+		const double all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+		const float by = (float)(1 / sqrt(all / (double)d + eps));
 
-		for (uint64_t i = 0; i < d; i++)
+		for (i = 0; i < d; i++)
 			to[i] = x[i] * by * w[i];
 	}
 }

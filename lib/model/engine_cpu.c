@@ -6,11 +6,11 @@
 
 #include "../core/pool.h"
 #include "../core/size.h"
-#include "../route/ffn.h"
-#include "../route/index.h"
-#include "../route/product.h"
+#include "../route/power.h"
 #include "attend.h"
+#include "dots.h"
 #include "engine_cpu.h"
+#include "networks.h"
 
 /* What room gives: numbers behind a link, so that close finds them. */
 struct piece {
@@ -21,7 +21,6 @@ struct piece {
 struct cpu {
 	struct engine e; /* first, so that an engine is one of these */
 	struct piece *pieces;
-	struct linear linear;
 };
 
 static int
@@ -130,22 +129,25 @@ cpu_add(struct engine *e, float *x, const float *y, uint64_t n)
 }
 
 static int
-multiply(struct cpu *c, const struct tensor *w, const float *x, float *y, uint64_t rows)
-{
-	if (linear(&c->linear, w, 0, w->rows, x, y, rows) < 0)
-		return out(&c->e, rows, w->rows);
-	return 0;
-}
-
-static int
 cpu_linear(struct engine *e, const struct weight *w, const struct weight *bias, const float *x,
 	   float *y, uint64_t rows)
 {
-	int r = multiply((struct cpu *)e, w->part, x, y, rows);
+	const struct dots a = {.x = x,
+			       .ldx = w->cols,
+			       .w = w->part->data,
+			       .wtype = w->part->type,
+			       .ldw = w->cols,
+			       .n = w->rows,
+			       .d = w->cols,
+			       .bf16 = e->opts.type == TR_BF16,
+			       .y = y,
+			       .ldy = w->rows};
 
-	for (uint64_t i = 0; i < rows && bias && r == 0; i++)
+	if (dots_all(&a, rows, e->opts.jobs) < 0)
+		return out(e, rows, w->rows);
+	for (uint64_t i = 0; i < rows && bias; i++)
 		cpu_add(e, y + i * w->rows, bias->held, w->rows);
-	return r;
+	return 0;
 }
 
 static int
@@ -231,89 +233,60 @@ cpu_select(struct engine *e, const struct select *s, const float *logit, uint64_
 	return 0;
 }
 
-/* y [rows][d] of network i; a and b [rows][hidden] are room for it.  y may be x. */
 static int
-feed(struct cpu *c, const struct ffns *f, uint64_t i, const float *x, uint64_t rows, float *a,
-     float *b, float *y)
+cpu_experts(struct engine *e, const struct ffns *f, const float *x, const uint16_t *ids,
+	    const float *w, uint64_t rows, uint64_t k, float *y)
 {
-	const uint64_t n = rows * f->hidden;
+	const int r = networks(f, e->opts.type == TR_BF16, x, ids, w, rows, k, y, e->opts.jobs);
 
-	if (multiply(c, &f->w1->part[i], x, a, rows) < 0 ||
-	    (!f->relu && multiply(c, &f->w3->part[i], x, b, rows) < 0))
-		return TR_ENOMEM;
-	for (uint64_t j = 0; j < n && f->relu; j++)
-		a[j] = a[j] > 0 ? a[j] : 0;
-	if (!f->relu)
-		ffn_silu(a, b, n);
-	return multiply(c, &f->w2->part[i], a, y, rows);
+	return r == TR_ENOMEM ? out(e, rows * k, f->hidden) : r;
 }
 
 static int
 cpu_ffn(struct engine *e, const struct ffns *f, const float *x, uint64_t rows, float *y)
 {
-	float *a = cpu_room(e, 2 * rows * f->hidden);
-	int r = a ? feed((struct cpu *)e, f, 0, x, rows, a, a + rows * f->hidden, y) : TR_ENOMEM;
-
-	cpu_drop(e, a);
-	return r;
+	return cpu_experts(e, f, x, NULL, NULL, rows, 1, y);
 }
 
-static int
-cpu_experts(struct engine *e, const struct ffns *f, const float *x, const uint16_t *ids,
-	    const float *w, uint64_t rows, uint64_t k, float *y)
+struct nll {
+	const float *logit;
+	uint64_t vocab;
+	const uint32_t *ids;
+	float *to;
+};
+
+static void
+nll(void *arg, size_t row)
 {
-	struct index index = {.experts = (uint32_t)f->experts, .k = (uint32_t)k};
-	const uint64_t n = rows * k;
-	uint32_t *all = malloc((2 * f->experts + 1 + 2 * n) * sizeof *all);
-	float *packed = cpu_room(e, n * f->d), *a = NULL;
-	uint64_t most = 0;
-	int r = TR_ENOMEM;
+	enum { SOME = 1024 }; /* added up in f32 */
+	const struct nll *n = arg;
+	const float *x = n->logit + row * n->vocab;
+	float most = -INFINITY;
+	double sum = 0;
 
-	if (!all || !packed)
-		goto end;
-	index.counts = all;
-	index.offsets = all + f->experts;
-	index.perm = index.offsets + f->experts + 1;
-	index.place = index.perm + n;
-	if ((r = index_rows(&index, ids, rows, e->opts.jobs)) < 0)
-		goto end;
-	for (uint64_t i = 0; i < f->experts; i++)
-		most = MAX(most, index.counts[i]);
-	if (!(a = cpu_room(e, 2 * most * f->hidden))) {
-		r = TR_ENOMEM;
-		goto end;
-	}
-	gather_rows(&index, TR_F32, x, f->d, NULL, packed, e->opts.jobs);
-	for (uint64_t i = 0; i < f->experts && r == 0; i++) {
-		float *at = packed + index.offsets[i] * f->d;
+	for (uint64_t i = 0; i < n->vocab; i++)
+		most = x[i] > most ? x[i] : most;
+	for (uint64_t i = 0; i < n->vocab; i += SOME) {
+		power_vec part = {0};
 
-		if (index.counts[i])
-			r = feed((struct cpu *)e, f, i, at, index.counts[i], a,
-				 a + index.counts[i] * f->hidden, at);
+		for (uint64_t k = i; k < MIN(i + SOME, n->vocab); k += POWER_LANES) {
+			power_vec p = {-INFINITY, -INFINITY, -INFINITY, -INFINITY};
+
+			memcpy(&p, x + k, MIN(n->vocab - k, (uint64_t)POWER_LANES) * sizeof *x);
+			part += power_of(p - most);
+		}
+		sum += (part[0] + part[1]) + (part[2] + part[3]);
 	}
-	if (r == 0)
-		combine_rows(&index, TR_F32, packed, f->d, w, rows, y, e->opts.jobs);
-end:
-	cpu_drop(e, packed);
-	cpu_drop(e, a);
-	free(all);
-	return r;
+	n->to[row] = (float)(log(sum) + most - x[n->ids[row]]);
 }
 
 static int
 cpu_nll(struct engine *e, const float *logit, uint64_t vocab, const uint32_t *ids, uint64_t rows,
-	float *nll)
+	float *to)
 {
-	for (uint64_t r = 0; r < rows; r++, logit += vocab) {
-		float most = -INFINITY;
-		double sum = 0;
+	struct nll n = {logit, vocab, ids, to};
 
-		for (uint64_t i = 0; i < vocab; i++)
-			most = logit[i] > most ? logit[i] : most;
-		for (uint64_t i = 0; i < vocab; i++)
-			sum += exp((double)logit[i] - most);
-		nll[r] = (float)(log(sum) + most - logit[ids[r]]);
-	}
+	pool_each(e->opts.jobs, rows, nll, &n);
 	return 0;
 }
 
@@ -324,7 +297,6 @@ cpu_close(struct engine *e)
 
 	while (c->pieces)
 		cpu_drop(e, c->pieces->x);
-	linear_free(&c->linear);
 	free(c);
 }
 
@@ -333,14 +305,31 @@ engine_cpu(struct engine **e, const struct engine_opts *o, char *why)
 {
 	struct cpu *c = calloc(1, sizeof *c);
 
-	if (!c || product_jobs(MAX(o->jobs, 1)) < 0) {
-		free(c);
-		return model_why(why, "no memory for threads");
-	}
-	c->e = (struct engine){{0},        *o,          cpu_room, cpu_drop,  cpu_put,  cpu_get,
-			       cpu_hold,   cpu_unhold,  cpu_next, cpu_embed, cpu_norm, cpu_linear,
-			       cpu_add,    cpu_clip,    cpu_rope, cpu_copy,  cpu_keep, cpu_attend,
-			       cpu_select, cpu_experts, cpu_ffn,  cpu_nll,   cpu_close};
+	if (!c)
+		return model_why(why, "no memory");
+	c->e = (struct engine){.opts = *o,
+			       .room = cpu_room,
+			       .drop = cpu_drop,
+			       .put = cpu_put,
+			       .get = cpu_get,
+			       .hold = cpu_hold,
+			       .unhold = cpu_unhold,
+			       .next = cpu_next,
+			       .embed = cpu_embed,
+			       .norm = cpu_norm,
+			       .linear = cpu_linear,
+			       .add = cpu_add,
+			       .clip = cpu_clip,
+			       .rope = cpu_rope,
+			       .copy = cpu_copy,
+			       .keep = cpu_keep,
+			       .attend = cpu_attend,
+			       .select = cpu_select,
+			       .experts = cpu_experts,
+			       .ffn = cpu_ffn,
+			       .nll = cpu_nll,
+			       .close = cpu_close};
+	c->e.opts.jobs = MAX(o->jobs, 1);
 	*e = &c->e;
 	return 0;
 }

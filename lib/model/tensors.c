@@ -13,13 +13,12 @@
 #include <unistd.h>
 
 #include "../format/safetensors.h"
-#include "../route/product.h"
 #include "../route/widen.h"
 #include "size.h"
 #include "tensors.h"
 
 #define ELEMENTS_MAX ((uint64_t)1 << 40)
-enum { BLOCK = 1 << 22, NAME = 1024 }; /* weights widened at once; bytes of a name */
+enum { NAME = 1024 }; /* bytes of a file name */
 
 struct file {
 	char *name; /* with the folder */
@@ -348,53 +347,4 @@ void
 tensor_f32(const struct tensor *x, uint64_t first, uint64_t n, float *to)
 {
 	widen(x->type, (const char *)x->data + first * x->cols * tr_size(x->type), n * x->cols, to);
-}
-
-static int
-room(float **p, size_t *cap, uint64_t n)
-{
-	float *grown;
-
-	if (n <= *cap)
-		return 0;
-	if (!(grown = realloc(*p, n * sizeof **p)))
-		return TR_ENOMEM;
-	*p = grown;
-	*cap = n;
-	return 0;
-}
-
-int
-linear(struct linear *l, const struct tensor *w, uint64_t first, uint64_t n, const float *x,
-       float *y, uint64_t rows)
-{
-	const uint64_t some = MIN(n, MAX(BLOCK / w->cols, (uint64_t)1));
-
-	if (!rows || !n)
-		return 0;
-	if (w->type == TR_F32) {
-		product_f32(x, (const float *)w->data + first * w->cols, y, rows, n, w->cols);
-		return 0;
-	}
-	if (room(&l->p, &l->cap, some * w->cols) < 0 ||
-	    (some < n && room(&l->y, &l->ycap, rows * some) < 0))
-		return TR_ENOMEM;
-	for (uint64_t at = 0; at < n; at += some) {
-		const uint64_t part = MIN(some, n - at);
-		float *to = some < n ? l->y : y;
-
-		tensor_f32(w, first + at, part, l->p);
-		product_f32(x, l->p, to, rows, part, w->cols);
-		for (uint64_t i = 0; i < rows && to != y; i++)
-			memcpy(y + i * n + at, to + i * part, part * sizeof *y);
-	}
-	return 0;
-}
-
-void
-linear_free(struct linear *l)
-{
-	free(l->p);
-	free(l->y);
-	memset(l, 0, sizeof *l);
 }

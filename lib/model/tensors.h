@@ -39,16 +39,4 @@ int tensors_bad(const struct tensors *t, char *why);
 /* Rows [first, first + n) as f32 into to [n][cols]. */
 void tensor_f32(const struct tensor *x, uint64_t first, uint64_t n, float *to);
 
-/* Memory in which weights that are not f32 are widened, a block at a time; {0} at first,
- * used again by each call. */
-struct linear {
-	float *p, *y;
-	size_t cap, ycap;
-};
-/* y [rows][n] = x [rows][w->cols] times rows [first, first + n) of w, transposed.  0 or
- * TR_ENOMEM. */
-int linear(struct linear *l, const struct tensor *w, uint64_t first, uint64_t n, const float *x,
-	   float *y, uint64_t rows);
-void linear_free(struct linear *l);
-
 #endif

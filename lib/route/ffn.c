@@ -6,62 +6,29 @@
 #include "../core/pool.h"
 #include "../core/size.h"
 #include "ffn.h"
+#include "power.h"
 #include "product.h"
 #include "widen.h"
 
 /* A block's two activations are 1 MiB, about a second-level cache. */
 enum { ROWS = 256, HIDDEN = 512 };
 
-enum { LANES = 4 }; /* what every processor has */
-typedef float vec __attribute__((vector_size(4 * LANES)));
-typedef uint32_t uvec __attribute__((vector_size(4 * LANES)));
-
-static inline vec
-either(uvec mask, vec a, vec b)
+static inline power_vec
+swiglu(power_vec x, power_vec up)
 {
-	return (vec)(((uvec)a & mask) | ((uvec)b & ~mask));
-}
+	power_vec zero = {0}, e;
+	power_uvec below = (power_uvec)(x < zero);
 
-/*
- * keys_exp (keys.h) without fused multiply-adds, which a processor may not have: n is
- * small and the first constant short, so that their product is exact anyhow.
- */
-static inline vec
-power(vec x)
-{
-	const float round = 0x1.8p23f; /* adding it drops what lies behind the point */
-	vec n = x * 1.44269504f + round, r, p;
-	uvec bits = (uvec)n << 23; /* n stands in the last bits */
-
-	n -= round;
-	r = x - n * 0.693145752f - n * 1.42860677e-6f;
-	p = r * 1.39319239e-3f + 8.36319917e-3f;
-	p = p * r + 4.16664233e-2f;
-	p = p * r + 1.66664153e-1f;
-	p = p * r + 5.00000000e-1f;
-	p = p * r + 1.0f;
-	p = p * r + 1.0f;
-	return (vec)((uvec)p + bits);
-}
-
-static inline vec
-swiglu(vec x, vec up)
-{
-	vec zero = {0}, e;
-	uvec below = (uvec)(x < zero), small;
-
-	e = either(below, x, -x); /* -|x| */
-	small = (uvec)(e < zero - 87.0f);
-	e = either(small, zero, power(either(small, zero, e)));
-	return x * either(below, e, zero + 1) / (e + 1) * up;
+	e = power_of(power_either(below, x, -x)); /* of -|x| */
+	return x * power_either(below, e, zero + 1) / (e + 1) * up;
 }
 
 void
 ffn_silu(float *gate, const float *up, uint64_t n)
 {
-	for (uint64_t i = 0; i < n; i += LANES) {
-		size_t size = MIN(n - i, LANES) * sizeof *gate;
-		vec x = {0}, u = {0};
+	for (uint64_t i = 0; i < n; i += POWER_LANES) {
+		size_t size = MIN(n - i, POWER_LANES) * sizeof *gate;
+		power_vec x = {0}, u = {0};
 
 		memcpy(&x, gate + i, size);
 		memcpy(&u, up + i, size);
