@@ -197,6 +197,12 @@ $(B)/t/product-plain: $(B)/t/unit/product.o $(B)/plain/product.o $(B)/libmoetrac
 check: all $(TESTS)
 	B=$(B) prove -j$(or $(JOBS),$(shell nproc)) t/*.t
 
+# References of models, larger ones than those that are kept, made again and compared
+refs: all $(B)/t/decoders
+	python3 t/refs/refs make $(B)/refs
+	PATH="$(abspath $(B)/bin):$$PATH" python3 t/refs/refs check $(B)/refs/*
+	$(B)/t/decoders $(B)/refs/*
+
 asan:
 	@:
 
@@ -263,6 +269,6 @@ clean:
 	rm -rf build demo
 
 FORCE:
-.PHONY: FORCE kernels ptxinfo gpu-check gpu-bench all check asan demo bench lint fuzz install uninstall dist deps tags clean
+.PHONY: FORCE refs kernels ptxinfo gpu-check gpu-bench all check asan demo bench lint fuzz install uninstall dist deps tags clean
 -include $(OBJ:.o=.d) $(B)/plain/product.d $(EMUOBJ:.o=.d) \
 	$(GPUTESTS:%=$(B)/t/gpu/%.d) $(TOOLS:%.c=$(B)/%.d) $(UNIT:%.c=$(B)/%.d) $(FUZZ:%.c=$(B)/%.d)

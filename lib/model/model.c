@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decoder.h"
 #include "model.h"
 #include "size.h"
 #include "switch.h"
 
 static const struct model_ops *const families[] = {
 	&switch_ops,
+	&decoder_ops,
 };
 
 /* Is word one of "a|b|c"? */
