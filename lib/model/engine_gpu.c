@@ -502,8 +502,7 @@ on_close(struct engine *e)
 	gpu_room_free(&g->room);
 	gpu_free(g->work);
 	gpu_unstream(g->stream);
-	gpu_close();
-	free(g);
+	free(g); /* the device stays open: products know it, and another engine may */
 }
 
 /* Whether products work here is found out now, not after a checkpoint has been brought. */

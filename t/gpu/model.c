@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "../../kernels/gpu.h"
-#include "../../lib/model/engine.h"
+#include "../../lib/model/model.h"
 #include "half.h"
 #include "rng.h"
 #include "size.h"
@@ -512,6 +512,83 @@ streams(uint64_t n, uint64_t d, enum tr_type stored)
 	e->close(e);
 }
 
+/* What routers had of a checkpoint's tokens, end to end. */
+struct logits {
+	float *x;
+	uint64_t n, experts;
+};
+
+static int
+told(void *arg, const struct model_route *r)
+{
+	struct logits *l = arg;
+	const uint64_t n = r->rows * l->experts;
+
+	l->x = need(realloc(l->x, (l->n + n + 1) * sizeof *l->x));
+	memcpy(l->x + l->n, r->logit, n * sizeof *l->x);
+	l->n += n;
+	return 0;
+}
+
+enum { ROWS = 23 };
+/* Three sequences, and, of a decoder, a few tokens more of each. */
+static struct logits
+routed(const char *dir, struct engine_opts o)
+{
+	enum { N = 3 };
+	static const uint64_t at[] = {0, 1, 18, ROWS}, more[] = {0, 2, 4, 6}, past[] = {1, 17, 5};
+	const struct model_opts opts = {.engine = o, .keep = 64};
+	struct model m;
+	struct logits l = {0};
+	uint32_t ids[64];
+	struct model_batch b = {.n = N, .source = {ids, at}};
+	char why[MODEL_WHY];
+
+	if (model_open(&m, dir, &opts, why) < 0) {
+		printf("Bail out! %s\n", why);
+		exit(2);
+	}
+	l.experts = m.info.experts;
+	for (uint64_t i = 0; i < LEN(ids); i++)
+		ids[i] = (uint32_t)rng_below(5, 1, i, m.info.vocab);
+	must(m.engine, model_run(&m, &b, told, &l, why));
+	if (!(m.info.flags & MODEL_DECODER)) {
+		b.source.at = more;
+		b.past = past;
+		must(m.engine, model_run(&m, &b, told, &l, why));
+	}
+	model_close(&m);
+	return l;
+}
+
+static void
+checkpoint(const char *dir)
+{
+	const char *name = strrchr(dir, '/') ? strrchr(dir, '/') + 1 : dir;
+	struct engine_opts o = {.type = TR_F32, .jobs = 2, .gpu = -1};
+	struct logits want = routed(dir, o), got, streamed;
+	uint64_t n;
+	double d;
+
+	for (int i = 0; i < 2; i++) {
+		o = (struct engine_opts){.type = i ? TR_BF16 : TR_F32, .jobs = 2, .gpu = 0};
+		got = routed(dir, o);
+		/* in bf16 a pick may be another, and what follows with it: there the first layer */
+		n = i ? ROWS * want.experts : want.n;
+		d = got.n == want.n ? off(want.x, got.x, n) : INFINITY;
+		end(!(d <= (i ? 0.05 : 2e-5)), "%s, %s: %llu logits (%g)", name, i ? "bf16" : "f32",
+		    (unsigned long long)n, d);
+		o.stream = 1;
+		streamed = i ? (struct logits){0} : routed(dir, o);
+		if (!i)
+			end(streamed.n != got.n || memcmp(got.x, streamed.x, got.n * sizeof *got.x),
+			    "%s, streamed: the same bits", name);
+		free(got.x);
+		free(streamed.x);
+	}
+	free(want.x);
+}
+
 static void
 steps(void)
 {
@@ -558,8 +635,9 @@ steps(void)
 	streams(1, 24, TR_F16);
 }
 
+/* [DIR...]: checkpoints that are run, too. */
 int
-main(void)
+main(int argc, char **argv)
 {
 	static const enum tr_type types[] = {TR_F32, TR_BF16};
 	struct engine_opts o = {.jobs = 2, .gpu = -1};
@@ -590,6 +668,8 @@ main(void)
 		gpu->close(gpu);
 		cpu->close(cpu);
 	}
+	for (int i = 1; i < argc; i++)
+		checkpoint(argv[i]);
 	printf("1..%d\n", tests);
 	return bad != 0;
 }
