@@ -5,12 +5,14 @@
 #include <math.h>
 #include <string.h>
 
+#define POWER_LANES 16
 #include "../core/size.h"
+#include "../core/vectors.h"
 #include "../route/power.h"
 #include "attend.h"
 #include "dots.h"
 
-enum { TURN = 16 }; /* keys at once; numbers of keys are filled up to a multiple */
+enum { LANES = POWER_LANES }; /* keys at once */
 
 struct job {
 	const struct heads *h;
@@ -20,48 +22,57 @@ struct job {
 	float *out;
 };
 
-/* e^(x - most) of n numbers, and their sum. */
-static float
-powers(float *x, uint64_t n, float most)
-{
-	power_vec sum = {0};
-
-	for (uint64_t i = 0; i < n; i += POWER_LANES) {
-		const size_t size = MIN(n - i, (uint64_t)POWER_LANES) * sizeof *x;
-		power_vec p = {-INFINITY, -INFINITY, -INFINITY, -INFINITY};
-
-		memcpy(&p, x + i, size);
-		p = power_of(p - most);
-		memcpy(x + i, &p, size);
-		sum += p;
-	}
-	return (sum[0] + sum[1]) + (sum[2] + sum[3]);
-}
-
-/* Scores of a query to weights that add up to 1; those from n on become 0. */
-static void
+/* Scores of a query, filled up to a multiple of LANES, to weights that add up to 1; those
+ * from n on become 0. */
+VECTORS static void
 weigh(float scale, float *s, const float *bias, uint64_t n, uint64_t all)
 {
-	float most = -INFINITY;
+	typedef float some __attribute__((vector_size(64), aligned(4), may_alias));
+	const uint64_t whole = n / LANES * LANES;
+	power_vec most, sum = {0};
+	float top = -INFINITY;
 
-	for (uint64_t i = 0; i < n; i++) {
-		s[i] = s[i] * scale + (bias ? bias[i] : 0);
-		most = s[i] > most ? s[i] : most;
+	for (int k = 0; k < LANES; k++)
+		most[k] = -INFINITY;
+	for (uint64_t i = 0; i < whole; i += LANES) {
+		power_vec x = *(some *)(s + i) * scale;
+
+		if (bias)
+			x += *(const some *)(bias + i);
+		*(some *)(s + i) = x;
+		most = POWER_EITHER((power_uvec)(x > most), x, most);
 	}
-	const float sum = powers(s, n, most);
+	for (uint64_t i = whole; i < n; i++) {
+		s[i] = s[i] * scale + (bias ? bias[i] : 0);
+		top = s[i] > top ? s[i] : top;
+	}
+	for (uint64_t i = n; i < all; i++)
+		s[i] = -INFINITY;
+	for (int k = 0; k < LANES; k++)
+		top = most[k] > top ? most[k] : top;
+	for (uint64_t i = 0; i < all; i += LANES) {
+		power_vec x = *(some *)(s + i) - top;
 
-	for (uint64_t i = 0; i < n; i++)
-		s[i] /= sum;
-	memset(s + n, 0, (all - n) * sizeof *s);
+		power_of(&x);
+		*(some *)(s + i) = x;
+		sum += x;
+	}
+	for (int apart = LANES / 2; apart; apart /= 2)
+		for (int k = 0; k < apart; k++)
+			sum[k] += sum[k + apart];
+	const float by = 1 / sum[0];
+
+	for (uint64_t i = 0; i < all; i += LANES)
+		*(some *)(s + i) *= by;
 }
 
 /* to [dv][ld] = v [n][dv], rows ldv apart; what fills up is 0. */
 static void
 turn(const float *v, uint64_t ldv, uint64_t n, uint64_t dv, float *to, uint64_t ld)
 {
-	for (uint64_t i = 0; i < ld; i += TURN)
+	for (uint64_t i = 0; i < ld; i += LANES)
 		for (uint64_t d = 0; d < dv; d++)
-			for (uint64_t k = i; k < i + TURN; k++)
+			for (uint64_t k = i; k < i + LANES; k++)
 				to[d * ld + k] = k < n ? v[k * ldv + d] : 0;
 }
 
@@ -77,7 +88,7 @@ head(void *arg, uint64_t number, void *room)
 	const uint64_t past = j->s->past ? j->s->past[i] : 0;
 	const uint64_t from = j->c ? i * j->c->cap : j->sk->at[i];
 	const uint64_t nk = j->c ? past + nq : j->sk->at[i + 1] - from;
-	const uint64_t ld = size_align(nk, TURN);
+	const uint64_t ld = size_align(nk, LANES);
 	const float *bias = a->bias ? a->bias + head * (2 * a->nbias + 1) + a->nbias : NULL;
 	float *s = (float *)((char *)room + dots_room()), *v = s + DOTS_ROWS * ld;
 
@@ -87,7 +98,7 @@ head(void *arg, uint64_t number, void *room)
 	for (uint64_t q = 0; q < nq; q += DOTS_ROWS) {
 		const uint64_t n = MIN(nq - q, (uint64_t)DOTS_ROWS);
 		const uint64_t keys = a->causal ? MIN(nk, past + q + n) : nk;
-		const uint64_t all = size_align(keys, TURN);
+		const uint64_t all = size_align(keys, LANES);
 		const struct dots scores = {.x = j->q + ((at + q) * a->heads + head) * a->dk,
 					    .ldx = a->heads * a->dk,
 					    .w = (j->c ? j->c->k : j->k) + from * ldk +
@@ -121,7 +132,7 @@ head(void *arg, uint64_t number, void *room)
 
 int
 attend(const struct heads *h, const struct spans *s, const float *q, const struct spans *sk,
-       const float *k, const float *v, const struct cache *c, float *out, int jobs)
+       const float *k, const float *v, const struct cache *c, float *out, struct team *t)
 {
 	struct job j = {h, s, sk, q, k, v, c, out};
 	uint64_t most = 0;
@@ -130,9 +141,9 @@ attend(const struct heads *h, const struct spans *s, const float *q, const struc
 	for (uint64_t i = 0; i < s->n; i++)
 		most = MAX(most, c ? s->at[i + 1] - s->at[i] + (s->past ? s->past[i] : 0)
 				   : sk->at[i + 1] - sk->at[i]);
-	if (size_mul(size_align(most, TURN), (DOTS_ROWS + h->dv) * sizeof *out, &more) < 0)
+	if (size_mul(size_align(most, LANES), (DOTS_ROWS + h->dv) * sizeof *out, &more) < 0)
 		return TR_ENOMEM;
-	return dots_each(jobs, s->n * h->heads, more, head, &j);
+	return team_each(t, s->n * h->heads, more, head, &j);
 }
 
 void

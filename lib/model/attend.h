@@ -2,12 +2,13 @@
 #ifndef MODEL_ATTEND_H
 #define MODEL_ATTEND_H
 
+#include "dots.h"
 #include "engine.h"
 
-/* As the step attend of an engine; jobs threads share sequences, heads and queries, the bits
- * do not depend on them.  0 or TR_ENOMEM. */
+/* As the step attend of an engine; threads of t share sequences and heads, the bits do not
+ * depend on them.  0 or TR_ENOMEM. */
 int attend(const struct heads *h, const struct spans *s, const float *q, const struct spans *sk,
-	   const float *k, const float *v, const struct cache *c, float *out, int jobs);
+	   const float *k, const float *v, const struct cache *c, float *out, struct team *t);
 
 /* to [rows][d] = x / sqrt(mean(x^2) + eps) * w, rows of x ldx numbers apart; to may be x where
  * ldx is d. */

@@ -1,9 +1,6 @@
 /* Pieces of products: tiles are filled here, multiplied by what the processor has. */
-#include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "../core/pool.h"
 #include "../core/size.h"
 #include "../route/widen.h"
 #include "dots.h"
@@ -205,42 +202,6 @@ dots_piece(const struct dots *a, uint64_t row, uint64_t rows, uint64_t col, uint
 	}
 }
 
-struct each {
-	dots_work *work;
-	void *arg;
-	uint64_t n, bytes;
-	atomic_size_t next;
-	char *room;
-};
-
-static void
-each(void *arg, size_t thread)
-{
-	struct each *e = arg;
-	size_t i;
-
-	while ((i = atomic_fetch_add(&e->next, 1)) < e->n)
-		e->work(e->arg, i, e->room + thread * e->bytes);
-}
-
-int
-dots_each(int jobs, uint64_t n, uint64_t more, dots_work *work, void *arg)
-{
-	const uint64_t threads = MIN(n, (uint64_t)MAX(jobs, 1));
-	struct each e = {work, arg, n};
-	size_t bytes;
-
-	if (!n)
-		return 0;
-	if (size_add(dots_room(), more, &e.bytes) < 0 || e.bytes > SIZE_MAX - 64 ||
-	    size_mul(e.bytes = size_align(e.bytes, 64), threads, &bytes) < 0 ||
-	    !(e.room = aligned_alloc(64, bytes)))
-		return TR_ENOMEM;
-	pool_each((int)threads, threads, each, &e);
-	free(e.room);
-	return 0;
-}
-
 struct all {
 	const struct dots *a;
 	uint64_t rows, tall; /* tall: pieces of rows */
@@ -257,9 +218,9 @@ part(void *arg, uint64_t i, void *room)
 }
 
 int
-dots_all(const struct dots *a, uint64_t rows, int jobs)
+dots_all(const struct dots *a, uint64_t rows, struct team *t)
 {
 	struct all j = {a, rows, (rows + DOTS_ROWS - 1) / DOTS_ROWS};
 
-	return dots_each(jobs, j.tall * ((a->n + DOTS_COLS - 1) / DOTS_COLS), 0, part, &j);
+	return team_each(t, j.tall * ((a->n + DOTS_COLS - 1) / DOTS_COLS), 0, part, &j);
 }

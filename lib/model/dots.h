@@ -10,10 +10,11 @@
 #ifndef MODEL_DOTS_H
 #define MODEL_DOTS_H
 
+#include "../core/crew.h"
 #include "../core/moetrace.h"
 
 /* Of a piece: its rows stay in the second-level cache; columns, as work is cut for threads. */
-enum { DOTS_ROWS = 120, DOTS_COLS = 256 };
+enum { DOTS_ROWS = 120, DOTS_COLS = 384 };
 
 struct dots {
 	const float *x; /* rows ldx numbers apart */
@@ -34,12 +35,21 @@ uint64_t dots_room(void);
 void dots_piece(const struct dots *a, uint64_t row, uint64_t rows, uint64_t col, uint64_t n,
 		void *room);
 
-/* work(arg, i, room) for each i below n, by at most jobs threads; room: dots_room() bytes and
- * more behind them, the thread's.  0, or TR_ENOMEM, then none was called. */
-typedef void dots_work(void *arg, uint64_t i, void *room);
-int dots_each(int jobs, uint64_t n, uint64_t more, dots_work *work, void *arg);
-/* All of it, cut into pieces for jobs threads.  0 or TR_ENOMEM. */
-int dots_all(const struct dots *a, uint64_t rows, int jobs);
+/* Threads, each with a room, which grows as it is asked for. */
+struct team {
+	struct crew *crew;
+	char *room;
+	size_t bytes; /* of one thread's */
+};
+/* 0 or TR_ENOMEM. */
+int team_open(struct team *t, int jobs);
+void team_close(struct team *t); /* {0} is fine */
+/* work(arg, i, room) for each i below n; room: dots_room() bytes and more behind them, the
+ * thread's.  0, or TR_ENOMEM, then none was called. */
+typedef void team_work(void *arg, uint64_t i, void *room);
+int team_each(struct team *t, uint64_t n, uint64_t more, team_work *work, void *arg);
+/* All of a product, cut into pieces.  0 or TR_ENOMEM. */
+int dots_all(const struct dots *a, uint64_t rows, struct team *t);
 
 /* Which code runs: "avx512bf16", "avx512", "avx2" or "plain"; dots_isa("plain") and so on
  * choose another that this processor has: 0, or -1.  Not while others compute. */

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../core/pool.h"
 #include "../core/size.h"
 #include "../route/power.h"
 #include "attend.h"
@@ -20,8 +19,17 @@ struct piece {
 
 struct cpu {
 	struct engine e; /* first, so that an engine is one of these */
+	struct team team;
 	struct piece *pieces;
+	struct weight **near; /* [nnear]: what next named */
+	uint64_t nnear, rows; /* rows: of the batch that was embedded last */
 };
+
+static struct team *
+team(struct engine *e)
+{
+	return &((struct cpu *)e)->team;
+}
 
 static int
 out(struct engine *e, uint64_t rows, uint64_t n)
@@ -98,15 +106,31 @@ cpu_unhold(struct engine *e, struct weight *w)
 	w->held = NULL;
 }
 
+/* The pages go out of our memory and stay in the system's.  To bring them back costs what
+ * some rows cost. */
 static int
 cpu_next(struct engine *e, struct weight *const *w, uint64_t n)
 {
+	enum { MANY = 256 };
+	struct cpu *c = (struct cpu *)e;
+	struct weight **near = malloc((n + 1) * sizeof(*near));
+
+	if (!near)
+		return out(e, 1, n);
+	memcpy(near, w, n * sizeof(*near));
+	for (uint64_t i = 0; i < c->nnear && c->rows >= MANY; i++)
+		for (uint64_t k = 0; k < c->near[i]->parts; k++)
+			tensor_forget(&c->near[i]->part[k]);
+	free(c->near);
+	c->near = near;
+	c->nnear = n;
 	return 0;
 }
 
 static int
 cpu_embed(struct engine *e, const struct weight *w, const uint32_t *ids, uint64_t rows, float *x)
 {
+	((struct cpu *)e)->rows = rows;
 	for (uint64_t i = 0; i < rows; i++)
 		tensor_f32(w->part, ids[i], 1, x + i * w->cols);
 	return 0;
@@ -143,7 +167,7 @@ cpu_linear(struct engine *e, const struct weight *w, const struct weight *bias, 
 			       .y = y,
 			       .ldy = w->rows};
 
-	if (dots_all(&a, rows, e->opts.jobs) < 0)
+	if (dots_all(&a, rows, team(e)) < 0)
 		return out(e, rows, w->rows);
 	for (uint64_t i = 0; i < rows && bias; i++)
 		cpu_add(e, y + i * w->rows, bias->held, w->rows);
@@ -220,7 +244,7 @@ static int
 cpu_attend(struct engine *e, const struct heads *h, const struct spans *s, const float *q,
 	   const struct spans *sk, const float *k, const float *v, const struct cache *c, float *y)
 {
-	if (attend(h, s, q, sk, k, v, c, y, e->opts.jobs) < 0)
+	if (attend(h, s, q, sk, k, v, c, y, team(e)) < 0)
 		return out(e, s->at[s->n], h->heads * h->dv);
 	return 0;
 }
@@ -237,7 +261,7 @@ static int
 cpu_experts(struct engine *e, const struct ffns *f, const float *x, const uint16_t *ids,
 	    const float *w, uint64_t rows, uint64_t k, float *y)
 {
-	const int r = networks(f, e->opts.type == TR_BF16, x, ids, w, rows, k, y, e->opts.jobs);
+	const int r = networks(f, e->opts.type == TR_BF16, x, ids, w, rows, k, y, team(e));
 
 	return r == TR_ENOMEM ? out(e, rows * k, f->hidden) : r;
 }
@@ -256,7 +280,7 @@ struct nll {
 };
 
 static void
-nll(void *arg, size_t row)
+nll(void *arg, size_t row, int thread)
 {
 	enum { SOME = 1024 }; /* added up in f32 */
 	const struct nll *n = arg;
@@ -273,7 +297,9 @@ nll(void *arg, size_t row)
 			power_vec p = {-INFINITY, -INFINITY, -INFINITY, -INFINITY};
 
 			memcpy(&p, x + k, MIN(n->vocab - k, (uint64_t)POWER_LANES) * sizeof *x);
-			part += power_of(p - most);
+			p -= most;
+			power_of(&p);
+			part += p;
 		}
 		sum += (part[0] + part[1]) + (part[2] + part[3]);
 	}
@@ -286,7 +312,7 @@ cpu_nll(struct engine *e, const float *logit, uint64_t vocab, const uint32_t *id
 {
 	struct nll n = {logit, vocab, ids, to};
 
-	pool_each(e->opts.jobs, rows, nll, &n);
+	crew_each(team(e)->crew, rows, nll, &n);
 	return 0;
 }
 
@@ -297,6 +323,8 @@ cpu_close(struct engine *e)
 
 	while (c->pieces)
 		cpu_drop(e, c->pieces->x);
+	free(c->near);
+	team_close(&c->team);
 	free(c);
 }
 
@@ -305,8 +333,10 @@ engine_cpu(struct engine **e, const struct engine_opts *o, char *why)
 {
 	struct cpu *c = calloc(1, sizeof *c);
 
-	if (!c)
+	if (!c || team_open(&c->team, o->jobs) < 0) {
+		free(c);
 		return model_why(why, "no memory");
+	}
 	c->e = (struct engine){.opts = *o,
 			       .room = cpu_room,
 			       .drop = cpu_drop,

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../core/pool.h"
 #include "../core/size.h"
+#include "../core/vectors.h"
 #include "../route/ffn.h"
 #include "../route/index.h"
 #include "dots.h"
@@ -49,6 +49,23 @@ product_of(const struct group *g, uint64_t i, const struct weight *w, float *y, 
 			     .ldy = ld};
 }
 
+VECTORS static void
+relu(float *x, uint64_t n)
+{
+	typedef float some __attribute__((vector_size(32), aligned(4), may_alias));
+	typedef int32_t mask __attribute__((vector_size(32)));
+	enum { LANES = 8 };
+	uint64_t i = 0;
+
+	for (; i + LANES <= n; i += LANES) {
+		const some v = *(some *)(x + i);
+
+		*(some *)(x + i) = (some)((mask)v & (v > 0));
+	}
+	for (; i < n; i++)
+		x[i] = x[i] > 0 ? x[i] : 0;
+}
+
 static void
 inner(void *arg, uint64_t i, void *room)
 {
@@ -75,8 +92,7 @@ inner(void *arg, uint64_t i, void *room)
 		if (!f->relu)
 			ffn_silu(to, up + r * DOTS_COLS, a.n);
 		else
-			for (uint64_t c = 0; c < a.n; c++)
-				to[c] = to[c] > 0 ? to[c] : 0;
+			relu(to, a.n);
 }
 
 static void
@@ -95,7 +111,7 @@ outer(void *arg, uint64_t i, void *room)
 
 /* Some columns of all rows of a group to their sums, in order. */
 static void
-sum(void *arg, size_t i)
+sum(void *arg, size_t i, int thread)
 {
 	const struct group *g = arg;
 	const uint64_t d = g->f->d, col = i * DOTS_COLS, n = MIN(d - col, (uint64_t)DOTS_COLS);
@@ -116,16 +132,16 @@ parts(uint64_t n)
 }
 
 static int
-run(struct group *g, int jobs)
+run(struct group *g, struct team *t)
 {
 	const struct ffns *f = g->f;
 	const uint64_t up = f->relu ? 0 : DOTS_ROWS * DOTS_COLS * sizeof(float);
 
-	if (dots_each(jobs, g->pieces * parts(f->hidden), up, inner, g) < 0 ||
-	    dots_each(jobs, g->pieces * parts(f->d), 0, outer, g) < 0)
+	if (team_each(t, g->pieces * parts(f->hidden), up, inner, g) < 0 ||
+	    team_each(t, g->pieces * parts(f->d), 0, outer, g) < 0)
 		return TR_ENOMEM;
 	if (g->perm)
-		pool_each(g->rows < DOTS_ROWS ? 1 : jobs, parts(f->d), sum, g);
+		crew_each(t->crew, parts(f->d), sum, g);
 	return 0;
 }
 
@@ -147,12 +163,13 @@ cut(struct group *g, const uint32_t *offsets, uint64_t at)
 	}
 }
 
-/* All rows, by groups; offsets [f->experts + 1]. */
+/* All rows, by groups; offsets [f->experts + 1], or without perm of the one network. */
 static int
-groups(struct group *g, const uint32_t *offsets, const uint32_t *perm, int jobs)
+groups(struct group *g, const uint32_t *offsets, const uint32_t *perm, struct team *t)
 {
 	const struct ffns *f = g->f;
-	const uint64_t n = offsets[f->experts], whole = DOTS_ROWS * 4;
+	const uint64_t experts = perm ? f->experts : 1, n = offsets[experts];
+	const uint64_t whole = DOTS_ROWS * 4;
 	const uint64_t each = MAX(NUMBERS / (f->hidden + f->d) / whole, 1) * whole;
 	const uint64_t most = MIN(n, each);
 	const float *x = g->x;
@@ -161,7 +178,7 @@ groups(struct group *g, const uint32_t *offsets, const uint32_t *perm, int jobs)
 
 	g->mid = malloc((most * f->hidden + 1) * sizeof *g->mid);
 	g->out = perm ? malloc((most * f->d + 1) * sizeof *g->out) : y;
-	g->piece = malloc((most / (DOTS_ROWS / 2) + f->experts + 2) * sizeof *g->piece);
+	g->piece = malloc((most / DOTS_ROWS + experts + 1) * sizeof *g->piece);
 	if (!g->mid || !g->out || !g->piece)
 		r = TR_ENOMEM;
 	for (uint64_t at = 0; at < n && r == 0; at += g->rows) {
@@ -170,7 +187,7 @@ groups(struct group *g, const uint32_t *offsets, const uint32_t *perm, int jobs)
 		g->x = perm ? x : x + at * f->d;
 		g->out = perm ? g->out : y + at * f->d;
 		cut(g, offsets, at);
-		r = run(g, jobs);
+		r = run(g, t);
 	}
 	free(g->mid);
 	free(perm ? g->out : NULL);
@@ -180,7 +197,7 @@ groups(struct group *g, const uint32_t *offsets, const uint32_t *perm, int jobs)
 
 int
 networks(const struct ffns *f, int bf16, const float *x, const uint16_t *ids, const float *w,
-	 uint64_t rows, uint64_t k, float *y, int jobs)
+	 uint64_t rows, uint64_t k, float *y, struct team *t)
 {
 	struct group g = {.f = f, .bf16 = bf16, .x = x, .w = w, .k = k, .y = y};
 	struct index index = {.experts = (uint32_t)f->experts, .k = (uint32_t)k};
@@ -191,7 +208,7 @@ networks(const struct ffns *f, int bf16, const float *x, const uint16_t *ids, co
 	if (rows * k > UINT32_MAX)
 		return TR_ENOMEM;
 	if (!ids)
-		return groups(&g, all, NULL, jobs);
+		return groups(&g, all, NULL, t);
 	if (!(p = malloc((2 * f->experts + 1 + 2 * rows * k) * sizeof *p)))
 		return TR_ENOMEM;
 	index.counts = p;
@@ -199,8 +216,8 @@ networks(const struct ffns *f, int bf16, const float *x, const uint16_t *ids, co
 	index.perm = index.offsets + f->experts + 1;
 	index.place = index.perm + rows * k;
 	memset(y, 0, rows * f->d * sizeof *y);
-	if ((r = index_rows(&index, ids, rows, jobs)) == 0)
-		r = groups(&g, index.offsets, index.perm, jobs);
+	if ((r = index_rows(&index, ids, rows, crew_jobs(t->crew))) == 0)
+		r = groups(&g, index.offsets, index.perm, t);
 	free(p);
 	return r;
 }

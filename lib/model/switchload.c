@@ -223,6 +223,7 @@ head(const struct loading *l)
 		s->scaled[i] *= (float)(1 / sqrt((double)s->d));
 	norm->tensor.type = TR_F32;
 	norm->tensor.data = s->scaled;
+	norm->tensor.mapped = 0;
 	s->e->unhold(s->e, &norm->weight);
 	return hold(l, &norm->weight, &norm->tensor, 1);
 }

@@ -64,6 +64,30 @@ int switch_load(struct sw *s, struct tensors *t, const struct shape *encoder,
 		struct model_info *info, char *why);
 void switch_free(struct sw *s);
 
+/* One batch; rows is the longer of source and target. */
+struct run {
+	struct sw *s;
+	const struct model_batch *b;
+	uint64_t rows;
+	float *h, *q, *k, *v, *mix, *y, *score; /* em, [rows][d], or of inner, or of experts */
+	float *logit, *hidden, *w, *patch;      /* host; patch: a dropped row and what it gets */
+	uint16_t *ids, *kept;                   /* kept: SELECT_NONE where dropped */
+	uint8_t *dropped;
+	uint64_t *taken; /* [n][experts] */
+	model_seen *seen;
+	void *arg;
+	char *why;
+};
+
+/* malloc of n x each x size bytes, room of n x each numbers: NULL and *failed set where there
+ * is none; lent to the caller. */
+void *switch_some(uint64_t n, uint64_t each, uint64_t size, int *failed);
+float *switch_em(struct engine *e, uint64_t n, uint64_t each, int *failed);
+
+/* A routed block's part of rows h into y; 1: nobody asks for it.  Else 0 or TR_E.... */
+int switch_routed(struct run *r, struct block *b, const struct spans *s);
+/* What b wants of the head, of x [rows of target][d], normed.  0 or TR_E.... */
+int switch_head(const struct run *r, const float *x);
 /* model_ops's run */
 int switch_run(void *state, const struct model_batch *b, model_seen *seen, void *arg, char *why);
 void switch_forget(struct sw *s); /* what is kept of sequences */

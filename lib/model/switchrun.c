@@ -6,25 +6,8 @@
 #include "size.h"
 #include "switchown.h"
 
-enum { HEAD_ROWS = 64 }; /* whose logits are held at once */
-
-/* One batch; rows is the longer of source and target. */
-struct run {
-	struct sw *s;
-	const struct model_batch *b;
-	uint64_t rows;
-	float *h, *q, *k, *v, *mix, *y, *score; /* em, [rows][d], or of inner, or of experts */
-	float *logit, *hidden, *w, *patch;      /* host; patch: a dropped row and what it gets */
-	uint16_t *ids, *kept;                   /* kept: SELECT_NONE where dropped */
-	uint8_t *dropped;
-	uint64_t *taken; /* [n][experts] */
-	model_seen *seen;
-	void *arg;
-	char *why;
-};
-
-static void *
-some(uint64_t n, uint64_t each, uint64_t size, int *failed)
+void *
+switch_some(uint64_t n, uint64_t each, uint64_t size, int *failed)
 {
 	size_t bytes = 0;
 	void *p = NULL;
@@ -35,8 +18,8 @@ some(uint64_t n, uint64_t each, uint64_t size, int *failed)
 	return p;
 }
 
-static float *
-em(struct engine *e, uint64_t n, uint64_t each, int *failed)
+float *
+switch_em(struct engine *e, uint64_t n, uint64_t each, int *failed)
 {
 	size_t all = 0;
 	float *p = size_mul(n, each, &all) < 0 ? NULL : e->room(e, all);
@@ -52,21 +35,21 @@ run_room(struct run *r)
 	const uint64_t inner = s->heads * s->dk;
 	int no = 0;
 
-	r->h = em(s->e, r->rows, s->d, &no);
-	r->q = em(s->e, r->rows, inner, &no);
-	r->k = em(s->e, r->rows, inner, &no);
-	r->v = em(s->e, r->rows, inner, &no);
-	r->mix = em(s->e, r->rows, inner, &no);
-	r->y = em(s->e, r->rows, s->d, &no);
-	r->score = em(s->e, r->rows, s->experts, &no);
-	r->logit = some(r->rows, s->experts, sizeof *r->logit, &no);
-	r->hidden = some(r->rows, s->d, sizeof *r->hidden, &no);
-	r->w = some(r->rows, 1, sizeof *r->w, &no);
-	r->patch = some(s->residual ? r->rows : 0, s->d, sizeof *r->patch, &no);
-	r->ids = some(r->rows, 1, sizeof *r->ids, &no);
-	r->kept = some(r->rows, 1, sizeof *r->kept, &no);
-	r->dropped = some(r->rows, 1, sizeof *r->dropped, &no);
-	r->taken = some(r->b->n, s->experts, sizeof *r->taken, &no);
+	r->h = switch_em(s->e, r->rows, s->d, &no);
+	r->q = switch_em(s->e, r->rows, inner, &no);
+	r->k = switch_em(s->e, r->rows, inner, &no);
+	r->v = switch_em(s->e, r->rows, inner, &no);
+	r->mix = switch_em(s->e, r->rows, inner, &no);
+	r->y = switch_em(s->e, r->rows, s->d, &no);
+	r->score = switch_em(s->e, r->rows, s->experts, &no);
+	r->logit = switch_some(r->rows, s->experts, sizeof *r->logit, &no);
+	r->hidden = switch_some(r->rows, s->d, sizeof *r->hidden, &no);
+	r->w = switch_some(r->rows, 1, sizeof *r->w, &no);
+	r->patch = switch_some(s->residual ? r->rows : 0, s->d, sizeof *r->patch, &no);
+	r->ids = switch_some(r->rows, 1, sizeof *r->ids, &no);
+	r->kept = switch_some(r->rows, 1, sizeof *r->kept, &no);
+	r->dropped = switch_some(r->rows, 1, sizeof *r->dropped, &no);
+	r->taken = switch_some(r->b->n, s->experts, sizeof *r->taken, &no);
 	return no ? TR_ENOMEM : 0;
 }
 
@@ -108,8 +91,8 @@ biases(const struct sw *s, struct stack *k, uint64_t far)
 	if (k->bias && k->nbias >= far)
 		return 0;
 	s->e->drop(s->e, k->bias);
-	k->bias = em(s->e, n, s->heads, &no);
-	host = some(n, s->heads, sizeof *host, &no);
+	k->bias = switch_em(s->e, n, s->heads, &no);
+	host = switch_some(n, s->heads, sizeof *host, &no);
 	for (uint64_t i = 0; i < n && !no; i++) {
 		const uint64_t b =
 			bucket((int64_t)i - (int64_t)far, k->causal, s->buckets, s->distance);
@@ -180,74 +163,6 @@ across(struct run *r, const struct block *b, float *x, const struct spans *s, co
 	return e->add(e, x, r->y, n * w->d);
 }
 
-/* Tokens in order; an expert that has its capacity takes no more of a sequence.  1: some were
- * dropped. */
-static int
-drop(struct run *r, const struct spans *s, uint64_t *taken)
-{
-	int some = 0;
-
-	for (uint64_t i = 0; i < s->n; i++, taken += r->s->experts)
-		for (uint64_t t = s->at[i]; t < s->at[i + 1]; t++) {
-			r->dropped[t] = taken[r->ids[t]]++ >= r->s->capacity;
-			r->kept[t] = r->dropped[t] ? SELECT_NONE : r->ids[t];
-			some |= r->dropped[t];
-		}
-	return some;
-}
-
-/* y of dropped rows = their weight times their input. */
-static int
-residual(struct run *r, uint64_t n)
-{
-	struct sw *s = r->s;
-	int no = s->e->get(s->e, r->patch, r->y, n * s->d);
-
-	if (no < 0)
-		return no;
-	for (uint64_t t = 0; t < n; t++)
-		for (uint64_t d = t * s->d; r->dropped[t] && d < (t + 1) * s->d; d++)
-			r->patch[d] = r->w[t] * r->hidden[d];
-	return s->e->put(s->e, r->y, r->patch, n * s->d);
-}
-
-/* A routed block's part of rows h into y; 1: nobody asks for it. */
-static int
-routed(struct run *r, struct block *b, const struct spans *s)
-{
-	struct sw *w = r->s;
-	struct engine *e = w->e;
-	const uint64_t n = s->at[s->n];
-	const struct weight *bias = b->bias.weight.part ? &b->bias.weight : NULL;
-	const struct ffns f = {w->experts, w->d, w->ff, 1, &b->ins, NULL, &b->outs};
-	uint64_t *taken = b->taken ? b->taken : r->taken;
-	int no, some;
-
-	if ((no = e->linear(e, &b->router.weight, bias, r->h, r->score, n)) < 0 ||
-	    (no = e->get(e, r->logit, r->score, n * w->experts)) < 0 ||
-	    (no = model_finite(r->logit, n, w->experts, b->layer, r->why)) < 0 ||
-	    (no = e->select(e, &w->select, r->score, n, r->ids, r->w)) < 0 ||
-	    ((b->told || w->residual) && (no = e->get(e, r->hidden, r->h, n * w->d)) < 0))
-		return no;
-	if (!b->taken)
-		memset(taken, 0, s->n * w->experts * sizeof *taken);
-	some = drop(r, s, taken);
-	const struct model_route told = {.layer = b->layer,
-					 .rows = n,
-					 .logit = r->logit,
-					 .ids = r->ids,
-					 .w = r->w,
-					 .dropped = w->capacity == MODEL_FREE ? NULL : r->dropped,
-					 .hidden = r->hidden};
-
-	if (b->told && (no = r->seen(r->arg, &told)) < 0)
-		return no;
-	if (!b->part)
-		return 1;
-	no = e->experts(e, &f, r->h, r->kept, r->w, n, 1, r->y);
-	return no < 0 || !w->residual || !some ? no : residual(r, n);
-}
-
 /* x through the stack; source: what the decoder's cross attention sees, of rows sk. */
 static int
 through(struct run *r, struct stack *k, float *x, const struct spans *s, const float *source,
@@ -267,7 +182,7 @@ through(struct run *r, struct stack *k, float *x, const struct spans *s, const f
 		    (no = e->norm(e, &b->norm.weight, w->eps, x, w->d, n, r->h)) < 0)
 			break;
 		if (b->router.weight.part)
-			no = routed(r, b, s);
+			no = switch_routed(r, b, s);
 		else
 			no = e->ffn(e, &f, r->h, n, r->y);
 		if (no == 0)
@@ -304,7 +219,7 @@ remember(struct sw *s, const struct model_batch *b)
 	const uint64_t inner = s->heads * s->dk;
 	int no = 0;
 
-	s->at = some(b->n + 1, 1, sizeof *s->at, &no);
+	s->at = switch_some(b->n + 1, 1, sizeof *s->at, &no);
 	if (no)
 		return TR_ENOMEM;
 	memcpy(s->at, b->source.at, (b->n + 1) * sizeof *s->at);
@@ -313,76 +228,25 @@ remember(struct sw *s, const struct model_batch *b)
 		struct block *k = &s->decoder.block[i];
 
 		k->kept.cap = s->keep;
-		k->kept.k = em(s->e, b->n * s->keep, inner, &no);
-		k->kept.v = em(s->e, b->n * s->keep, inner, &no);
-		k->k = em(s->e, b->source.at[b->n], inner, &no);
-		k->v = em(s->e, b->source.at[b->n], inner, &no);
-		k->taken = some(b->n, s->experts, sizeof *k->taken, &no);
+		k->kept.k = switch_em(s->e, b->n * s->keep, inner, &no);
+		k->kept.v = switch_em(s->e, b->n * s->keep, inner, &no);
+		k->k = switch_em(s->e, b->source.at[b->n], inner, &no);
+		k->v = switch_em(s->e, b->source.at[b->n], inner, &no);
+		k->taken = switch_some(b->n, s->experts, sizeof *k->taken, &no);
 		if (k->taken)
 			memset(k->taken, 0, b->n * s->experts * sizeof *k->taken);
 	}
 	return no ? TR_ENOMEM : 0;
 }
 
-/* Logits of n normed rows x into em of [n][vocab]. */
 static int
-scores(const struct sw *s, const float *x, uint64_t n, float *to)
+embedded(struct run *r, const struct model_ids *from, float *x)
 {
-	const struct weight *w = s->tied ? &s->shared.weight : &s->head.weight;
+	struct engine *e = r->s->e;
+	struct weight *w = &r->s->shared.weight;
+	const int no = e->next(e, &w, 1);
 
-	return s->e->linear(s->e, w, NULL, x, to, n);
-}
-
-static int
-after_last(const struct run *r, const float *x)
-{
-	const struct sw *s = r->s;
-	const struct model_ids *t = &r->b->target;
-	struct engine *e = s->e;
-	int no = 0, bad = 0;
-	float *to = em(e, MIN(r->b->n, (uint64_t)HEAD_ROWS), s->vocab, &bad);
-	float *last = em(e, HEAD_ROWS, s->d, &bad);
-
-	for (uint64_t i = 0, n; i < r->b->n && !bad && no == 0; i += n) {
-		n = MIN(r->b->n - i, (uint64_t)HEAD_ROWS);
-		for (uint64_t j = 0; j < n && no == 0; j++) {
-			/* of a sequence without rows any row: nobody asks what follows it */
-			const uint64_t at = MAX(t->at[i + j + 1], (uint64_t)1) - 1;
-
-			no = e->copy(e, last + j * s->d, s->d, 0, x + at * s->d, s->d, 0, 1, 1,
-				     s->d);
-		}
-		if (no == 0 && (no = scores(s, last, n, to)) == 0)
-			no = e->get(e, r->b->next + i * s->vocab, to, n * s->vocab);
-	}
-	e->drop(e, to);
-	e->drop(e, last);
-	return bad ? TR_ENOMEM : no;
-}
-
-static int
-losses(const struct run *r, const float *x)
-{
-	const struct sw *s = r->s;
-	const struct model_ids *t = &r->b->target;
-	const uint64_t rows = t->at[r->b->n];
-	struct engine *e = s->e;
-	int no = 0, bad = 0;
-	float *to = em(e, MIN(rows, (uint64_t)HEAD_ROWS), s->vocab, &bad);
-
-	for (uint64_t i = 0, n; i < rows && !bad && no == 0; i += n) {
-		uint32_t ids[HEAD_ROWS] = {0};
-
-		n = MIN(rows - i, (uint64_t)HEAD_ROWS);
-		memcpy(ids, t->ids + i + 1, (MIN(rows, i + n + 1) - i - 1) * sizeof *ids);
-		if ((no = scores(s, x + i * s->d, n, to)) == 0)
-			no = e->nll(e, to, s->vocab, ids, n, r->b->nll + i);
-	}
-	for (uint64_t i = 0; i < r->b->n && !bad && no == 0; i++)
-		if (t->at[i + 1] > t->at[i])
-			r->b->nll[t->at[i + 1] - 1] = 0;
-	e->drop(e, to);
-	return bad ? TR_ENOMEM : no;
+	return no < 0 ? no : e->embed(e, w, from->ids, from->at[r->b->n], x);
 }
 
 static int
@@ -391,7 +255,7 @@ encoded(struct run *r, float *x)
 	struct sw *s = r->s;
 	const struct model_ids *from = &r->b->source;
 	const struct spans spans = {r->b->n, from->at, NULL};
-	int no = s->e->embed(s->e, &s->shared.weight, from->ids, from->at[r->b->n], x);
+	int no = embedded(r, from, x);
 
 	return no < 0 ? no : through(r, &s->encoder, x, &spans, NULL, NULL);
 }
@@ -404,13 +268,11 @@ decoded(struct run *r, const float *source, float *x)
 	const struct model_ids *from = &r->b->target;
 	const struct spans spans = {r->b->n, from->at, r->b->past};
 	const struct spans sk = {r->b->n, source ? r->b->source.at : s->at, NULL};
-	int no = s->e->embed(s->e, &s->shared.weight, from->ids, from->at[r->b->n], x);
+	int no = embedded(r, from, x);
 
 	if (no < 0 || (no = through(r, &s->decoder, x, &spans, source, &sk)) < 0 || !s->wanted)
 		return no;
-	if (r->b->next && (no = after_last(r, x)) < 0)
-		return no;
-	return r->b->nll ? losses(r, x) : 0;
+	return switch_head(r, x);
 }
 
 int
@@ -432,8 +294,8 @@ switch_run(void *state, const struct model_batch *b, model_seen *seen, void *arg
 	if (begins)
 		switch_forget(s);
 	r.rows = MAX(n, m);
-	x = em(s->e, n, s->d, &no);
-	y = em(s->e, m, s->d, &no);
+	x = switch_em(s->e, n, s->d, &no);
+	y = switch_em(s->e, m, s->d, &no);
 	if (no || run_room(&r) < 0 || (begins && second && s->keep && remember(s, b) < 0))
 		e = TR_ENOMEM;
 	if (e == 0 && begins)

@@ -290,6 +290,7 @@ tensors_find(struct tensors *t, const char *names, int ndim, const uint64_t *dim
 	x->rows = 1;
 	for (int i = 0; i < ndim - 1; i++)
 		x->rows *= dim[i];
+	x->mapped = (uintptr_t)a->data % a->size == 0;
 	if (!(x->data = aligned(e)))
 		return model_why(why, "%s: %s: no memory", file, a->path);
 	e->found = 1;
@@ -347,4 +348,15 @@ void
 tensor_f32(const struct tensor *x, uint64_t first, uint64_t n, float *to)
 {
 	widen(x->type, (const char *)x->data + first * x->cols * tr_size(x->type), n * x->cols, to);
+}
+
+void
+tensor_forget(const struct tensor *x)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)x->data;
+	const uintptr_t end = (at + x->rows * x->cols * tr_size(x->type)) / page * page;
+	const uintptr_t first = (at + page - 1) / page * page;
+
+	if (x->mapped && first < end)
+		madvise((void *)first, end - first, MADV_DONTNEED);
 }

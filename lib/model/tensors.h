@@ -14,6 +14,7 @@ struct tensors;
 struct tensor {
 	const char *file, *name;
 	enum tr_type type;   /* TR_F32, TR_F16, TR_BF16 */
+	int mapped;          /* data lies in the file: 0 where a family makes its own */
 	const void *data;    /* row-major */
 	uint64_t rows, cols; /* of a vector: rows 1; of more than two dimensions: all but the
 			      * last are rows */
@@ -38,5 +39,7 @@ int tensors_bad(const struct tensors *t, char *why);
 
 /* Rows [first, first + n) as f32 into to [n][cols]. */
 void tensor_f32(const struct tensor *x, uint64_t first, uint64_t n, float *to);
+/* Its pages are not needed soon; they come back where they are read. */
+void tensor_forget(const struct tensor *x);
 
 #endif

@@ -19,8 +19,9 @@ swiglu(power_vec x, power_vec up)
 	power_vec zero = {0}, e;
 	power_uvec below = (power_uvec)(x < zero);
 
-	e = power_of(power_either(below, x, -x)); /* of -|x| */
-	return x * power_either(below, e, zero + 1) / (e + 1) * up;
+	e = POWER_EITHER(below, x, -x); /* -|x| */
+	power_of(&e);
+	return x * POWER_EITHER(below, e, zero + 1) / (e + 1) * up;
 }
 
 void
