@@ -201,7 +201,7 @@ check: all $(TESTS)
 refs: all $(B)/t/decoders
 	python3 t/refs/refs make $(B)/refs
 	PATH="$(abspath $(B)/bin):$$PATH" python3 t/refs/refs check $(B)/refs/*
-	$(B)/t/decoders $(B)/refs/*
+	$(B)/t/decoders $$(ls -d $(B)/refs/* | grep -v switch)
 
 asan:
 	@:

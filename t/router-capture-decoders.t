@@ -9,7 +9,7 @@ REFS=$TOP/t/refs
 FAMILIES='deepseek_v2 qwen3_moe qwen2_moe olmoe mixtral'
 
 # what second programs say: kept checkpoints, and all variants but the large
-for f in $FAMILIES; do set -- "$@" "$REFS/$f"; done
+for f in switch_transformers $FAMILIES; do set -- "$@" "$REFS/$f"; done
 ok 'kept references' "$py" "$REFS/refs" check "$@"
 # shellcheck disable=SC2046
 "$py" "$REFS/refs" make refs $("$py" "$REFS/refs" list | grep -v large) || exit 1

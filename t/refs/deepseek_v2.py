@@ -14,7 +14,9 @@ CONFIG = dict(
     max_position_embeddings=1280, attention_bias=False, tie_word_embeddings=False, bos_token_id=0, eos_token_id=1)
 LARGE = dict(vocab_size=512, hidden_size=64, kv_lora_rank=32, qk_nope_head_dim=16, qk_rope_head_dim=16,
              v_head_dim=16, intermediate_size=128, moe_intermediate_size=32)
-GROUPS = dict(q_lora_rank=24, topk_method="group_limited_greedy", n_group=4, topk_group=2, routed_scaling_factor=2.5)
+# with as many picks as groups, the limit would change nothing
+GROUPS = dict(q_lora_rank=24, topk_method="group_limited_greedy", n_group=4, topk_group=2, num_experts_per_tok=3,
+              routed_scaling_factor=2.5)
 VARIANTS = {
     "large": (LARGE, {}),
     "groups": (dict(LARGE, **GROUPS), dict(shards=3)),
