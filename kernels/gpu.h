@@ -77,7 +77,7 @@ void gpu_plan_free(struct gpu_plan *p);
  */
 void *gpu_stream(void); /* NULL and gpu_errstr; so has gpu_mark */
 void gpu_unstream(void *stream);
-/* Enqueued.  gpu_pinned memory is lent until it is done, other only until the call returns. */
+/* Enqueued; host memory is lent until it is done, and gpu_pinned if the caller is not to wait. */
 int gpu_send(void *device, const void *host, size_t n, void *stream);
 /* Done on return, with all before it on that stream. */
 int gpu_fetch(void *host, const void *device, size_t n, void *stream);

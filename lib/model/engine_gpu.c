@@ -14,11 +14,16 @@
 #include "gpu_room.h"
 #include "gpu_weights.h"
 
+enum { RING = 8 << 20 };
+
 struct gpu {
 	struct engine e; /* first, so that an engine is one of these */
 	struct gpu_room room;
 	struct bring *bring;
 	void *stream, *work; /* k_product's */
+	char *ring;          /* pinned, what is on its way to the device */
+	size_t at;           /* free from there on */
+	void *mark;
 };
 
 static int
@@ -49,13 +54,52 @@ back(struct gpu *g, void *p)
 	gpu_room_give(&g->room, p);
 }
 
+/* What is enqueued is done. */
+static int
+settled(struct gpu *g)
+{
+	int r = gpu_set(g->mark, g->stream);
+
+	g->at = 0;
+	return r ? r : gpu_wait(g->mark);
+}
+
+static int
+push(struct gpu *g, void *to, const void *host, size_t n)
+{
+	int r = 0;
+
+	if (n > RING) {
+		r = gpu_send(to, host, n, g->stream);
+		return r ? r : settled(g);
+	}
+	if (g->at + n > RING)
+		r = settled(g);
+	if (r || !n)
+		return r;
+	memcpy(g->ring + g->at, host, n);
+	r = gpu_send(to, g->ring + g->at, n, g->stream);
+	g->at = MIN(size_align(g->at + n, 64), (uint64_t)RING);
+	return r;
+}
+
+static int
+pull(struct gpu *g, void *host, const void *from, size_t n)
+{
+	int r = n ? gpu_fetch(host, from, n, g->stream) : 0;
+
+	if (n && r == 0)
+		g->at = 0; /* all that was sent has come */
+	return r;
+}
+
 /* The same, with what host has there. */
 static void *
 sent(struct gpu *g, const void *host, uint64_t n, size_t size)
 {
 	void *p = lend(g, n, size);
 
-	if (p && n && fail(g, gpu_send(p, host, n * size, g->stream)) < 0) {
+	if (p && fail(g, push(g, p, host, n * size)) < 0) {
 		back(g, p);
 		p = NULL;
 	}
@@ -89,7 +133,7 @@ on_put(struct engine *e, float *to, const float *host, uint64_t n)
 {
 	struct gpu *g = (struct gpu *)e;
 
-	return n ? fail(g, gpu_send(to, host, n * sizeof *to, g->stream)) : 0;
+	return fail(g, push(g, to, host, n * sizeof *to));
 }
 
 static int
@@ -97,7 +141,7 @@ on_get(struct engine *e, float *host, const float *from, uint64_t n)
 {
 	struct gpu *g = (struct gpu *)e;
 
-	return n ? fail(g, gpu_fetch(host, from, n * sizeof *host, g->stream)) : 0;
+	return fail(g, pull(g, host, from, n * sizeof *host));
 }
 
 static int
@@ -367,10 +411,10 @@ on_select(struct engine *e, const struct select *s, const float *logit, uint64_t
 		r = TR_ENOMEM;
 	if (r == 0)
 		r = fail(g, k_select(&on, logit, rows, picks, weights, g->stream));
-	if (r == 0 && n)
-		r = fail(g, gpu_fetch(ids, picks, n * sizeof *ids, g->stream));
-	if (r == 0 && n)
-		r = fail(g, gpu_fetch(w, weights, n * sizeof *w, g->stream));
+	if (r == 0)
+		r = fail(g, pull(g, ids, picks, n * sizeof *ids));
+	if (r == 0)
+		r = fail(g, pull(g, w, weights, n * sizeof *w));
 	back(g, picks);
 	back(g, weights);
 	back(g, bias);
@@ -486,8 +530,8 @@ on_nll(struct engine *e, const float *logit, uint64_t vocab, const uint32_t *ids
 	float *to = on ? lend(g, rows, sizeof *to) : NULL;
 	int r = to ? fail(g, k_nll(logit, vocab, on, rows, to, g->stream)) : TR_ENOMEM;
 
-	if (r == 0 && rows)
-		r = fail(g, gpu_fetch(nll, to, rows * sizeof *nll, g->stream));
+	if (r == 0)
+		r = fail(g, pull(g, nll, to, rows * sizeof *nll));
 	back(g, on);
 	back(g, to);
 	return r;
@@ -499,8 +543,11 @@ on_close(struct engine *e)
 	struct gpu *g = (struct gpu *)e;
 
 	bring_close(g->bring);
+	gpu_sync();
 	gpu_room_free(&g->room);
 	gpu_free(g->work);
+	gpu_unpin(g->ring);
+	gpu_unmark(g->mark);
 	gpu_unstream(g->stream);
 	free(g); /* the device stays open: products know it, and another engine may */
 }
@@ -514,7 +561,8 @@ begin(struct gpu *g)
 	float *x;
 	int r;
 
-	if (!(g->stream = gpu_stream()) || !(g->work = gpu_alloc(k_product_work())) ||
+	if (!(g->stream = gpu_stream()) || !(g->mark = gpu_mark()) ||
+	    !(g->ring = gpu_pinned(RING)) || !(g->work = gpu_alloc(k_product_work())) ||
 	    !(x = gpu_room_take(&g->room, 3 * N * N * sizeof *x)))
 		return GPU_EFAIL;
 	if ((r = gpu_zero(x, 3 * N * N * sizeof *x)) == 0)

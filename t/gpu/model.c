@@ -136,7 +136,12 @@ weight(enum tr_type stored, uint64_t stream, uint64_t parts, uint64_t rows, uint
 
 		for (uint64_t i = 0; i < rows * cols && of != TR_F32; i++)
 			h[i] = of == TR_BF16 ? bf16_from(x[i]) : half_from(x[i]);
-		t[p] = (struct tensor){"made", "w", of, x, rows, cols};
+		t[p] = (struct tensor){.file = "made",
+				       .name = "w",
+				       .type = of,
+				       .data = x,
+				       .rows = rows,
+				       .cols = cols};
 	}
 	return (struct weight){t, parts, rows, cols, NULL};
 }

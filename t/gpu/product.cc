@@ -33,6 +33,7 @@ int
 k_product(enum tr_type type, const void *x, const void *w, void *y, uint64_t rows, uint64_t n,
 	  uint64_t d, void *work, void *stream)
 {
+	emu_before(stream);
 	if (type == TR_F32)
 		return multiply<TR_F32>((const uint32_t *)x, (const uint32_t *)w, (uint32_t *)y,
 					rows, n, d);
@@ -47,6 +48,7 @@ int
 k_product_f32(enum tr_type type, const void *x, const void *w, float *y, uint64_t rows, uint64_t n,
 	      uint64_t d, void *work, void *stream)
 {
+	emu_before(stream);
 	if (type == TR_F32)
 		return multiply<TR_F32>((const uint32_t *)x, (const uint32_t *)w, (uint32_t *)y,
 					rows, n, d);
