@@ -145,26 +145,3 @@ attend(const struct heads *h, const struct spans *s, const float *q, const struc
 		return TR_ENOMEM;
 	return team_each(t, s->n * h->heads, more, head, &j);
 }
-
-void
-rms_norm(const float *x, uint64_t ldx, const float *w, double eps, uint64_t rows, uint64_t d,
-	 float *to)
-{
-	enum { SUMS = 4 };
-
-	for (uint64_t r = 0; r < rows; r++, x += ldx, to += d) {
-		double sum[SUMS] = {0};
-		uint64_t i = 0;
-
-		for (; i + SUMS <= d; i += SUMS)
-			for (int k = 0; k < SUMS; k++)
-				sum[k] += (double)x[i + k] * x[i + k];
-		for (; i < d; i++)
-			sum[0] += (double)x[i] * x[i];
-		const double all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-		const float by = (float)(1 / sqrt(all / (double)d + eps));
-
-		for (i = 0; i < d; i++)
-			to[i] = x[i] * by * w[i];
-	}
-}

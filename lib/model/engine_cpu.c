@@ -1,15 +1,14 @@
 /* The steps of engine.h on the processor. */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../core/size.h"
-#include "../route/power.h"
 #include "attend.h"
 #include "dots.h"
 #include "engine_cpu.h"
 #include "networks.h"
+#include "rowsteps.h"
 
 /* What room gives: numbers behind a link, so that close finds them. */
 struct piece {
@@ -182,34 +181,14 @@ cpu_clip(struct engine *e, float *x, uint64_t n, float by)
 	return 0;
 }
 
-/* One row of heads at a position, as published models do: the angle is an f32. */
-static void
-rotate(const struct rope *r, uint64_t pos, float *x, uint64_t heads, uint64_t d)
-{
-	const uint64_t right = r->interleaved ? 1 : r->pairs, step = r->interleaved ? 2 : 1;
-
-	for (uint64_t j = 0; j < r->pairs; j++) {
-		const float angle = (float)pos * r->freq[j];
-		const float c = cosf(angle) * r->scale, s = sinf(angle) * r->scale;
-		float *p = x + d - 2 * r->pairs + j * step;
-
-		for (uint64_t h = 0; h < heads; h++, p += d) {
-			const float a = p[0], b = p[right];
-
-			p[0] = a * c - b * s;
-			p[right] = b * c + a * s;
-		}
-	}
-}
-
 static int
 cpu_rope(struct engine *e, const struct rope *r, const struct spans *s, float *x, uint64_t ldx,
 	 uint64_t heads, uint64_t d)
 {
 	for (uint64_t i = 0; i < s->n; i++)
 		for (uint64_t at = s->at[i]; at < s->at[i + 1]; at++)
-			rotate(r, (s->past ? s->past[i] : 0) + at - s->at[i], x + at * ldx, heads,
-			       d);
+			row_rotate(r, (s->past ? s->past[i] : 0) + at - s->at[i], x + at * ldx,
+				   heads, d);
 	return 0;
 }
 
@@ -282,28 +261,9 @@ struct nll {
 static void
 nll(void *arg, size_t row, int thread)
 {
-	enum { SOME = 1024 }; /* added up in f32 */
 	const struct nll *n = arg;
-	const float *x = n->logit + row * n->vocab;
-	float most = -INFINITY;
-	double sum = 0;
 
-	for (uint64_t i = 0; i < n->vocab; i++)
-		most = x[i] > most ? x[i] : most;
-	for (uint64_t i = 0; i < n->vocab; i += SOME) {
-		power_vec part = {0};
-
-		for (uint64_t k = i; k < MIN(i + SOME, n->vocab); k += POWER_LANES) {
-			power_vec p = {-INFINITY, -INFINITY, -INFINITY, -INFINITY};
-
-			memcpy(&p, x + k, MIN(n->vocab - k, (uint64_t)POWER_LANES) * sizeof *x);
-			p -= most;
-			power_of(&p);
-			part += p;
-		}
-		sum += (part[0] + part[1]) + (part[2] + part[3]);
-	}
-	n->to[row] = (float)(log(sum) + most - x[n->ids[row]]);
+	n->to[row] = row_nll(n->logit + row * n->vocab, n->vocab, n->ids[row]);
 }
 
 static int
