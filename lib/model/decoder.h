@@ -83,6 +83,7 @@ struct decoder {
 	float *freq;
 	struct select select;
 	int whole;             /* the head may be wanted */
+	int no_hidden;         /* of routes */
 	uint64_t keep, cached; /* rows, sequences of the caches */
 };
 

@@ -82,8 +82,10 @@ struct engine {
 	/* Sets w->held, before any step has w; parts stay mapped.  unhold: held NULL is fine. */
 	int (*hold)(struct engine *e, struct weight *w);
 	void (*unhold)(struct engine *e, struct weight *w);
-	/* Those n weights are needed soon, those that next named before are not: after many rows
-	 * the processor lets go of their pages, where they are mapped (struct tensor). */
+	/* Those n weights are needed now, before the steps of a layer; those that next named
+	 * before are not: after many rows the processor lets go of their pages, where they are
+	 * mapped (struct tensor).  What followed them the last time is brought meanwhile, what is
+	 * used unnamed is waited for. */
 	int (*next)(struct engine *e, struct weight *const *w, uint64_t n);
 
 	/* x [rows][w->cols]: rows ids [rows], host, of w. */

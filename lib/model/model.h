@@ -30,6 +30,7 @@ struct model_opts {
 	const struct tr_list *layers; /* those whose routers are told; NULL or empty: all */
 	int head;                     /* what a batch may want of the head */
 	uint64_t keep;                /* rows of a sequence whose keys and values stay; 0: none */
+	int no_hidden;                /* of routes, hidden is not wanted: it is NULL */
 	struct engine_opts engine;    /* where it runs, and in which numbers */
 };
 
