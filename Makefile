@@ -1,5 +1,5 @@
 # moetrace.  make, make check, make demo, make bench, make lint, make asan check,
-# make fuzz, make install (PREFIX, DESTDIR, NAMES=all|given|none), make deps; V=1 shows commands
+# make fuzz, make install (PREFIX, DESTDIR, NAMES=all|given|none), make refs, make deps; V=1 shows commands
 # CUDA=auto|1|0: kernels where nvcc is, must be, never; make kernels ptxinfo gpu-check gpu-bench
 
 # First of all, since what is found below depends on it.
@@ -182,8 +182,9 @@ $(GPUTESTS:%=$(B)/t/emu-%): $(EMUOBJ)
 $(foreach t,$(GPUTESTS),$(eval $(B)/t/emu-$(t) $(B)/t/gpu-$(t): $(B)/t/gpu/$(t).o $(B)/libmoetrace.a))
 $(GPUTESTS:%=$(B)/t/emu-%) $(GPUTESTS:%=$(B)/t/gpu-%):
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(B)/libmoetrace.a $(LIBS)
+REFS = $(patsubst %/config.json,%,$(wildcard t/refs/*/config.json))
 gpu-check: $(GPUTESTS:%=$(B)/t/gpu-%)
-	set -e; for t in $^; do $$t; done
+	set -e; for t in $^; do case $$t in *-model) $$t $(REFS) ;; *) $$t ;; esac; done
 gpu-bench: all $(GPUTESTS:%=$(B)/t/gpu-%)
 	B=$(abspath $(B)) t/bench/gpu
 

@@ -88,6 +88,7 @@ dec_open(void **state, const struct config *c, struct tensors *t, struct engine 
 	}
 	m->e = e;
 	m->opts = o;
+	m->no_hidden = o->no_hidden;
 	const struct decoder_shape *h = &m->shape;
 
 	if (decoder_shape(&m->shape, c, why) < 0 || selection(m, why) < 0 || rotation(m, why) < 0 ||
