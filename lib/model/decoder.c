@@ -87,7 +87,6 @@ dec_open(void **state, const struct config *c, struct tensors *t, struct engine 
 		return model_why(why, "%s: no memory", c->file);
 	}
 	m->e = e;
-	m->opts = o;
 	m->keep = o->keep;
 	m->no_hidden = o->no_hidden;
 	const struct decoder_shape *h = &m->shape;

@@ -82,9 +82,8 @@ struct decoder {
 	struct rope rope;
 	float *freq;
 	struct select select;
-	int whole;     /* the head may be wanted */
-	int no_hidden; /* of routes */
-	const struct model_opts *opts;
+	int whole;             /* the head may be wanted */
+	int no_hidden;         /* of routes */
 	uint64_t keep, cached; /* rows, sequences of the caches */
 };
 

@@ -225,8 +225,8 @@ decoder_run(void *state, const struct model_batch *b, model_seen *seen, void *ar
 
 	if (b->target.at)
 		return TR_EUSE;
-	if (!b->past && (r.m->opts->keep > r.m->keep || r.m->cached != b->n)) {
-		r.m->keep = r.m->opts->keep;
+	if (!b->past && r.m->keep && b->keep && (b->keep > r.m->keep || r.m->cached != b->n)) {
+		r.m->keep = b->keep;
 		r.m->cached = 0;
 	}
 	r.spans = (struct spans){b->n, b->source.at, b->past};

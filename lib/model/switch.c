@@ -108,7 +108,6 @@ sw_open(void **state, const struct config *c, struct tensors *t, struct engine *
 	s->residual = o->residual;
 	s->no_hidden = o->no_hidden;
 	s->wanted = o->head && o->decoder;
-	s->opts = o;
 	s->keep = o->decoder ? o->keep : 0;
 	if (sizes(s, c, &encoder, &decoder, &bias, why) < 0 || ends(c, info, why) < 0)
 		goto bad;

@@ -293,7 +293,7 @@ switch_run(void *state, const struct model_batch *b, model_seen *seen, void *arg
 		       TR_EVALUE;
 	if (begins) {
 		switch_forget(s);
-		s->keep = s->opts->decoder ? s->opts->keep : 0;
+		s->keep = s->keep && b->keep ? b->keep : s->keep;
 	}
 	r.rows = MAX(n, m);
 	x = switch_em(s->e, n, s->d, &no);

@@ -195,7 +195,8 @@ static int
 whole(const char *dir, int jobs, int residual, struct all *a)
 {
 	struct model m = opened(dir, jobs, residual);
-	const struct model_batch b = {SEQS, {source, sat}, {target, tat}, NULL, a->next, a->nll};
+	const struct model_batch b = {
+		SEQS, {source, sat}, {target, tat}, .next = a->next, .nll = a->nll};
 	char why[MODEL_WHY];
 	int r;
 
@@ -230,8 +231,9 @@ stepped(struct model *m, uint64_t step, struct all *a)
 		}
 		if (!n)
 			break;
-		const struct model_batch b = {
-			SEQS, {source, sat}, {ids, at}, begun ? past : NULL, next, nll};
+		const struct model_batch b = {SEQS,         {source, sat},
+					      {ids, at},    .past = begun ? past : NULL,
+					      .next = next, .nll = nll};
 
 		r = model_run(m, &b, take, &t, why);
 		if (!begun) {
