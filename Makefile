@@ -66,11 +66,11 @@ endif
 PCRE2 ?= $(call have,pcre2posix.h)
 UTF8PROC ?= $(call have,utf8proc.h)
 ifeq ($(UTF8PROC),1)
-$(B)/lib/token/chars.o: override CPPFLAGS += -DHAVE_UTF8PROC
+override CPPFLAGS += -DHAVE_UTF8PROC
 TOKENS += -lutf8proc
 endif
 ifeq ($(PCRE2),1)
-$(B)/lib/token/match.o: override CPPFLAGS += -DHAVE_PCRE2
+override CPPFLAGS += -DHAVE_PCRE2
 TOKENS += -lpcre2-8
 endif
 ZSTD := $(shell $(PKG_CONFIG) --libs libzstd 2>/dev/null || echo -lzstd)

@@ -618,7 +618,9 @@ match_pattern(const char *p, size_t n, int *rc, char *why, size_t size)
 		if (!(m = make(PCRE)))
 			return NULL;
 		/* ^ and $ at every line, as the Ruby dialect has it that these patterns are in */
-		m->code = pcre2_compile((PCRE2_SPTR)p, n, PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE,
+		m->code = pcre2_compile((PCRE2_SPTR)p, n,
+					PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE |
+						PCRE2_NEVER_BACKSLASH_C,
 					&e, &at, NULL);
 		if (!m->code) {
 			*rc = MATCH_BAD;

@@ -54,6 +54,8 @@ look_up(const struct bytes *map, const char *p, size_t n, const char **text, siz
 			if (at >= units || (value = unit(map, at) & 0x7fffffff) >= texts)
 				return 0;
 			*text = map->p + 4 + 4 * units + value;
+			if (((unsigned char)**text & 0xc0) == 0x80) /* no character begins there */
+				return 0;
 			*len = strnlen(*text, texts - value);
 			return 1;
 		}
