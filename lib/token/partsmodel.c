@@ -61,36 +61,41 @@ byte_ids(struct subword *m)
 }
 
 static int
+unigram_vocab(struct subword *m, struct json *j, int list)
+{
+	struct bytes piece = {0};
+	size_t cap = 0;
+	int rc = 0;
+
+	for (int i = json_first(j, list); i >= 0 && rc == 0; i = json_next(j, list, i)) {
+		int p = json_first(j, i), s = p < 0 ? -1 : json_next(j, i, p);
+		uint32_t n = (uint32_t)m->vocab.entries;
+
+		piece.n = 0;
+		if (n == cap && bytes_grow(&m->score, &cap, n, 1, sizeof *m->score) < 0)
+			rc = TOKENIZER_NOMEM;
+		else if (json_type(j, i) != JSON_ARR || json_f64(j, s, &m->score[n]))
+			rc = (json_fail(j, i, "not a piece with its score"), TOKENIZER_BAD);
+		else if ((rc = parts_str(j, p, &piece)) == 0 &&
+			 vocab_add(&m->vocab, piece.p, piece.n, n) < 0)
+			rc = TOKENIZER_NOMEM;
+	}
+	free(piece.p);
+	return rc;
+}
+
+static int
 unigram(struct tokenizer *t, struct json *j, int v)
 {
 	int list = json_find(j, v, "vocab"), unk = json_find(j, v, "unk_id"), rc;
 	struct subword *m = &t->model;
-	struct bytes piece = {0};
-	size_t cap = 0;
 	uint64_t id;
 
 	m->kind = SUBWORD_UNIGRAM;
 	if (json_type(j, list) != JSON_ARR || !json_size(j, list))
 		return json_fail(j, v, "Unigram without a vocab"), TOKENIZER_BAD;
-	for (int i = json_first(j, list); i >= 0; i = json_next(j, list, i)) {
-		int p = json_first(j, i), s = p < 0 ? -1 : json_next(j, i, p);
-		uint32_t n = (uint32_t)m->vocab.entries;
-
-		if (json_type(j, i) != JSON_ARR || s < 0)
-			return json_fail(j, i, "not a piece with its score"), TOKENIZER_BAD;
-		if (n == cap && bytes_grow(&m->score, &cap, n, 1, sizeof *m->score) < 0)
-			return TOKENIZER_NOMEM;
-		if (json_f64(j, s, &m->score[n]))
-			return json_fail(j, s, "not a score"), TOKENIZER_BAD;
-		piece.n = 0;
-		if ((rc = parts_str(j, p, &piece)) < 0 ||
-		    (rc = vocab_add(&m->vocab, piece.p, piece.n, n) < 0 ? TOKENIZER_NOMEM : 0) <
-			    0) {
-			free(piece.p);
-			return rc;
-		}
-	}
-	free(piece.p);
+	if ((rc = unigram_vocab(m, j, list)) < 0)
+		return rc;
 	m->unk = VOCAB_NONE;
 	if (unk >= 0 && json_type(j, unk) != JSON_NULL) {
 		if (json_u64(j, unk, &id) || id >= m->vocab.entries)
