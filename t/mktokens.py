@@ -5,6 +5,7 @@ files: lines.txt, and of each folder NAME.ids (a line a text), NAME.cut (7 token
 several lines."""
 import json, os, random, sys, unicodedata
 from tokenizers import Tokenizer, AddedToken, Regex, decoders, models, normalizers, pre_tokenizers, processors, trainers
+sys.dont_write_bytecode = True
 from charsmap import charsmap
 
 top, seed = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1

@@ -16,6 +16,7 @@ def save(t, name):
 
 
 if sys.argv[1] == "train":
+    sys.dont_write_bytecode = True
     from charsmap import charsmap
     top, size, lines = sys.argv[2], int(sys.argv[4]), open(sys.argv[3]).read().split("\n")
     t = Tokenizer(models.Unigram())
