@@ -62,8 +62,19 @@ ifneq ($(BLAS),0)
 $(B)/lib/route/product.o: override CPPFLAGS += -DHAVE_OPENBLAS $(shell $(PKG_CONFIG) --cflags openblas)
 OPENBLAS := $(shell $(PKG_CONFIG) --libs openblas || echo -lopenblas)
 endif
+# tok-encode: characters, and patterns that it has no scanner for; PCRE2=0 and UTF8PROC=0: without
+PCRE2 ?= $(call have,pcre2posix.h)
+UTF8PROC ?= $(call have,utf8proc.h)
+ifeq ($(UTF8PROC),1)
+override CPPFLAGS += -DHAVE_UTF8PROC
+TOKENS += -lutf8proc
+endif
+ifeq ($(PCRE2),1)
+override CPPFLAGS += -DHAVE_PCRE2
+TOKENS += -lpcre2-8
+endif
 ZSTD := $(shell $(PKG_CONFIG) --libs libzstd 2>/dev/null || echo -lzstd)
-LIBS = -Wl,--as-needed $(ZSTD) -lz $(DEFLATE) -lcsv $(OPENBLAS) -lm -ldl -pthread
+LIBS = -Wl,--as-needed $(ZSTD) -lz $(DEFLATE) -lcsv $(OPENBLAS) $(TOKENS) -lm -ldl -pthread
 
 # Searches and ranks on several machines, loaded under mpirun alone
 ifneq ($(shell command -v mpicc),)

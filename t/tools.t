@@ -10,6 +10,7 @@ expert-load -o count small
 pcie-bw --host --sizes 4K --samples 3 -o run
 : >empty
 mkdir dir
+printf '{"model": {"type": "Unigram", "vocab": [["a", 0]]}}' >pieces.json
 ok 'moetrace --version tells of kernels' sh -c \
 	"moetrace --version | grep -Eq ', (no cuda|cuda [0-9.]+( sm_[0-9]+)+( nccl)?)$'"
 for path in "$BUILD"/bin/*; do
@@ -38,6 +39,7 @@ for path in "$BUILD"/bin/*; do
 	logit-pval) extra='--at 0' ;;
 	place-init) extra='--trace small' ;;
 	spec-eval) extra=--count ;;
+	tok-*) extra='-m pieces.json' ;;
 	place-anneal) continue ;; # has no operands
 	router-capture) continue ;; # its operands are models: t/router-capture.t
 	esac
@@ -63,7 +65,7 @@ for path in "$BUILD"/bin/*; do
 			is "$name: nothing is left beside it" '' sh -c 'ls | grep "there\.\|where"'
 		}
 	fi
-	case $name in plot-bars | router-bench) continue ;; esac # their own tests have -j
+	case $name in plot-bars | router-bench | tok-encode) continue ;; esac # their own tests have -j
 	grep -q -- '--jobs' help && same "$name: -j 0 is every core" "$name $extra small" "$name $extra -j 0 small"
 done
 same 'a relative name with a blank, a leading dash' 'cp small "./-a b" && trace-check "./-a b" && trace-filter --no-prog -- "-a b"' 'trace-filter small --no-prog'
