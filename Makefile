@@ -1,5 +1,5 @@
 # moetrace.  make, make check, make demo, make bench, make lint, make asan check,
-# make fuzz, make install (PREFIX, DESTDIR, NAMES=all|given|none), make deps; V=1 shows commands
+# make fuzz, make install (PREFIX, DESTDIR, NAMES=all|given|none), make refs, make deps; V=1 shows commands
 # CUDA=auto|1|0: kernels where nvcc is, must be, never; make kernels ptxinfo gpu-check gpu-bench
 
 # First of all, since what is found below depends on it.

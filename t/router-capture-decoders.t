@@ -15,22 +15,25 @@ ok 'kept references' "$py" "$REFS/refs" check "$@"
 "$py" "$REFS/refs" make refs $("$py" "$REFS/refs" list | grep -v large) || exit 1
 ok 'variants' "$py" "$REFS/refs" check refs/*-*
 
-# mk.py DIR FAMILY [HOW=PYTHON ...] [edit=PYTHON]: a checkpoint, c and t of it edited
+# mk DIR FAMILY [HOW=PYTHON ...] [edit=PYTHON]: a checkpoint, c and t of it edited, once made says so
 cat >mk.py <<'E'
 import sys
 sys.path.insert(0, sys.argv[1])
 sys.dont_write_bytecode = True
 import numpy as np
 import common, deepseek_v2, mixtral, olmoe, qwen_moe
-d, family, opt = sys.argv[2], sys.argv[3], dict(a.split("=", 1) for a in sys.argv[4:])
-m = {"deepseek_v2": deepseek_v2, "mixtral": mixtral, "olmoe": olmoe}.get(family, qwen_moe)
-edit = opt.pop("edit", "")
-c = dict(m.FAMILIES[family][0])
-t = m.tensors(c, 7)
-exec(edit)
-common.save(d, c, t, **{k: eval(v) for k, v in opt.items()})
+for case in open("cases").read().split("\0\0")[:-1]:
+    d, family, *opt = case.split("\0")
+    opt = dict(a.split("=", 1) for a in opt)
+    m = {"deepseek_v2": deepseek_v2, "mixtral": mixtral, "olmoe": olmoe}.get(family, qwen_moe)
+    edit = opt.pop("edit", "")
+    c = dict(m.FAMILIES[family][0])
+    t = m.tensors(c, 7)
+    exec(edit)
+    common.save(d, c, t, **{k: eval(v) for k, v in opt.items()})
 E
-mk() { "$py" mk.py "$REFS" "$@"; }
+mk() { printf '%s\0' "$@" '' >>cases; }
+made() { "$py" mk.py "$REFS" && rm cases; }
 "$py" - >all.jsonl <<'E'
 import json, random
 random.seed(3)
@@ -47,23 +50,17 @@ for l in open("all.jsonl"):
     f = json.loads(l)
     if "tok" in f: f.update({k: f[k][:33] for k in ("tok", "seq", "pos")}, rows=33)
     print(json.dumps(f))' | jsonl2trace >short.trace
-run() { router-capture --no-prog "$@" <in.trace; }
+run() { router-capture --no-prog "$@" <"$tmp/in.trace"; }
 
 for f in $FAMILIES; do
-	mk m "$f"
-	mk new/m "$f" shards=3 fused=True prefix=False new=True
-	same "$f: both dialects, both layouts, several files" 'run m' 'run new/m'
-	same "$f: any -j" 'run m' 'run -j 3 m'
-	mk half/m "$f" dtype='"BF16"'
-	mk full/m "$f" edit='t = common.rounded(t, "BF16")'
-	same "$f: bf16 is widened" 'run half/m' 'run full/m'
-	mk z "$f" edit='
+	mk "$f/m" "$f"
+	mk "$f/new/m" "$f" shards=3 fused=True prefix=False new=True
+	mk "$f/half/m" "$f" dtype='"BF16"'
+	mk "$f/full/m" "$f" edit='t = common.rounded(t, "BF16")'
+	mk "$f/z" "$f" edit='
 for n in t:
     if n.endswith("gate.weight"): t[n][:] = 0'
-	run z | trace2jsonl >z.jsonl
-	run m | trace2jsonl >m.jsonl
-	router-capture m <short.trace | trace2jsonl >short.jsonl
-	mk p "$f" edit='
+	mk "$f/p" "$f" edit='
 n = {int(k.split(".")[k.split(".").index("experts") + 1]) for k in t if ".experts." in k}
 for k in [k for k in t if k.endswith(".gate.weight")]:
     t[k] = np.roll(t[k], 1, axis=0)
@@ -72,6 +69,19 @@ for e, x in [(k, t.pop(k)) for k in list(t) if ".experts." in k]:
     i = p.index("experts") + 1
     p[i] = str((int(p[i]) + 1) % len(n))
     t[".".join(p)] = x'
+	mk "$f/cut/m" "$f" edit='
+t = {k: x for k, x in t.items() if "lm_head" not in k and k != "model.norm.weight" and ".layers.2." not in k
+     and not (".layers.1." in k and ("experts" in k or "shared" in k))}'
+done
+made
+for f in $FAMILIES; do
+	cd "$f" || exit 1
+	same "$f: both dialects, both layouts, several files" 'run m' 'run new/m'
+	same "$f: any -j" 'run m' 'run -j 3 m'
+	same "$f: bf16 is widened" 'run half/m' 'run full/m'
+	run z | trace2jsonl >z.jsonl
+	run m | trace2jsonl >m.jsonl
+	router-capture m <../short.trace | trace2jsonl >short.jsonl
 	run p | trace2jsonl >p.jsonl
 	"$py" - "$f" >got <<'E'
 import json, sys
@@ -89,23 +99,24 @@ print("zeros", zeros, "order", order, "later", later, len(z) == len(m) == len(p)
 E
 	is "$f: a router of zeros, experts in another order, tokens that come later" \
 		'zeros 0 order 0 later 0 True' cat got
-	mk cut/m "$f" edit='
-t = {k: x for k, x in t.items() if "lm_head" not in k and k != "model.norm.weight" and ".layers.2." not in k
-     and not (".layers.1." in k and ("experts" in k or "shared" in k))}'
 	same "$f: nothing behind the last router is read" 'run -l 1 m' 'run -l 1 cut/m'
+	cd ..
 done
-mk m deepseek_v2
+ln -s deepseek_v2/m m
 is 'what the trace line says' 'layers=2 experts=8 topk=2 map=1-2 model=m shared=2 score=softmax' sh -c "
 	router-capture m <in.trace | trace-heads | sed -n '1s/.*\\(layers=.*softmax\\).*/\\1/p'"
 is 'columns' 'ids:u8:2,w:f32:2,logit:f32:8,hidden:f16:32' sh -c "
 	router-capture --hidden m <in.trace | trace-heads | sed -n 's/^@route.*cols=\([^ ]*\).*/\1/p' | sed 's/,row:u32//;1q'"
 
 # what is refused, by name
+n=0
 refused() { # DESCRIPTION REGEX FAMILY mk-ARGUMENTS...
-	d=$1 re=$2 && shift 2
-	mk bad "$@"
-	fails 2 "$d" 'router-capture bad <in.trace' "$re"
-	rm -r bad
+	n=$((n + 1))
+	mkdir $n
+	echo "$1" >$n/what
+	echo "$2" >$n/why
+	shift 2
+	mk $n/bad "$@"
 }
 C=bad/config.json S=bad/model.safetensors
 refused 'a shape' "$S: model.layers.1.mlp.experts.3.up_proj.weight: shape 16x31, not 16x32" qwen3_moe \
@@ -139,11 +150,14 @@ refused 'groups of heads' "$C: num_key_value_heads: does not divide 4 heads" qwe
 refused 'an odd head' "$C: head_dim: an odd number of 7" mixtral edit='c["head_dim"] = 7'
 refused 'layers that are no list' "$C: mlp_only_layers: not a list of layers" qwen3_moe edit='c["mlp_only_layers"] = ["x"]'
 refused 'a window that slides' "$C: sliding_window: 69 is less than 70 tokens" mixtral edit='c["sliding_window"] = 69'
-mk w/m mixtral edit='c["sliding_window"] = 70'
-mk m mixtral
-same 'a window as long as the sequence' 'run m' 'run w/m'
 refused 'too many tokens' '70 tokens, but the model has 64 positions' olmoe edit='c["max_position_embeddings"] = 64'
+mk w/m mixtral edit='c["sliding_window"] = 70'
 mk gone qwen3_moe shards=3
+made
+for i in $(seq $n); do
+	fails 2 "$(cat "$i/what")" "cd $i && router-capture bad <../in.trace" "$(cat "$i/why")"
+done
+same 'a window as long as the sequence' 'run mixtral/m' 'run w/m'
 rm gone/model-00002-of-00003.safetensors
 fails 2 'a file of several that is missing' 'router-capture gone <in.trace' 'gone/model-00002-of-00003.safetensors: No such file'
 done_testing

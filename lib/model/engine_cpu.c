@@ -181,14 +181,37 @@ cpu_clip(struct engine *e, float *x, uint64_t n, float by)
 	return 0;
 }
 
+struct rotation {
+	const struct rope *r;
+	const struct spans *s;
+	float *x;
+	uint64_t ldx, heads, d;
+};
+
+/* Some rows, of whichever sequences. */
+enum { ROTATED = 32 };
+static void
+rotate(void *arg, size_t piece, int thread)
+{
+	const struct rotation *t = arg;
+	const uint64_t end = MIN((piece + 1) * ROTATED, t->s->at[t->s->n]);
+	uint64_t i = 0;
+
+	for (uint64_t row = piece * ROTATED; row < end; row++) {
+		while (t->s->at[i + 1] <= row)
+			i++;
+		row_rotate(t->r, (t->s->past ? t->s->past[i] : 0) + row - t->s->at[i],
+			   t->x + row * t->ldx, t->heads, t->d);
+	}
+}
+
 static int
 cpu_rope(struct engine *e, const struct rope *r, const struct spans *s, float *x, uint64_t ldx,
 	 uint64_t heads, uint64_t d)
 {
-	for (uint64_t i = 0; i < s->n; i++)
-		for (uint64_t at = s->at[i]; at < s->at[i + 1]; at++)
-			row_rotate(r, (s->past ? s->past[i] : 0) + at - s->at[i], x + at * ldx,
-				   heads, d);
+	struct rotation t = {r, s, x, ldx, heads, d};
+
+	crew_each(team(e)->crew, (s->at[s->n] + ROTATED - 1) / ROTATED, rotate, &t);
 	return 0;
 }
 
