@@ -224,6 +224,10 @@ decoder_run(void *state, const struct model_batch *b, model_seen *seen, void *ar
 
 	if (b->target.at)
 		return TR_EUSE;
+	if (!b->past && (r.m->opts->keep > r.m->keep || r.m->cached != b->n)) {
+		r.m->keep = r.m->opts->keep;
+		r.m->cached = 0;
+	}
 	r.spans = (struct spans){b->n, b->source.at, b->past};
 	r.r.rows = b->source.at[b->n];
 	r.whole = r.m->whole && (b->next || b->nll || r.m->keep);

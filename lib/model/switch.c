@@ -107,7 +107,7 @@ sw_open(void **state, const struct config *c, struct tensors *t, struct engine *
 	s->e = e;
 	s->residual = o->residual;
 	s->wanted = o->head && o->decoder;
-	s->keep = o->decoder ? o->keep : 0;
+	s->opts = o;
 	if (sizes(s, c, &encoder, &decoder, &bias, why) < 0 || ends(c, info, why) < 0)
 		goto bad;
 	if (o->capacity)

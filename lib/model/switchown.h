@@ -41,6 +41,7 @@ struct stack {
 };
 
 struct sw {
+	const struct model_opts *opts;
 	struct engine *e;
 	struct stack encoder, decoder;
 	struct matrix shared, head; /* head: where the embedding is not */
