@@ -32,6 +32,18 @@ fails 2 'a cut stream' 'head -c 3000 a.trace | trace2npz -o y.npz'
 is 'leaves no file either' '' sh -c 'ls y.npz* 2>/dev/null'
 fails 2 'a layer without rows' 'printf "@trace v=1 layers=2 experts=4 topk=1\n@route layer=0 rows=1 cols=ids:u8 bytes=1\n\0\n@end frames=1\n" | trace2npz' 'no route frame of layer 1'
 fails 2 'layers of other rows' 'printf "@trace v=1 layers=2 experts=4 topk=1\n@route layer=0 rows=1 cols=ids:u8 bytes=1\n\0\n@route layer=1 row0=1 rows=1 cols=ids:u8 bytes=1\n\0\n@end frames=2\n" | trace2npz' 'layer 1 has other rows than layer 0'
+# a decoder behind an encoder: layer 1 has rows 2 and 3, layer 0 the others
+cat >two.jsonl <<'E'
+{"kind":"trace","v":1,"layers":2,"experts":3,"topk":1}
+{"kind":"tok","batch":0,"rows":5,"cols":"tok:u32,phase:u8","tok":[7,8,0,9,6],"phase":[0,0,1,1,0]}
+{"kind":"route","batch":0,"layer":0,"rows":2,"cols":"ids:u8,w:f32,logit:f32:3,dropped:u8","ids":[2,1],"w":[0.5,0.25],"logit":[[1,2,3],[4,5,6]],"dropped":[0,1]}
+{"kind":"route","batch":0,"layer":1,"row0":2,"rows":2,"cols":"ids:u8,w:f32,logit:f32:3,dropped:u8","ids":[0,1],"w":[0.5,1],"logit":[[7,8,9],[1,0,1]],"dropped":[1,1]}
+{"kind":"end","frames":3}
+E
+sed 's/"row0":2/"row0":1/' two.jsonl >common.jsonl
+fails 2 'layers that share some rows' 'jsonl2trace common.jsonl | trace2npz' 'layer 1 has other rows than layer 0'
+sed 's/"row0":2/"row0":4/' two.jsonl >beyond.jsonl
+fails 2 'rows that no token has' 'jsonl2trace beyond.jsonl | trace2npz' 'layer 1 has rows that its tok frames have not'
 fails 2 'an empty slot in an unsigned type' 'printf "@trace v=1 layers=1 experts=4 topk=1\n@route layer=0 rows=1 cols=ids:u8 bytes=1\n\377\n@end frames=1\n" | trace2npz --dtype u8' 'an empty slot does not fit'
 fails 2 'two sections' 'cat a.trace a.trace | trace2npz -o z/' 'second section'
 fails 2 'no routing' 'printf "@trace v=1 layers=1 experts=4 topk=1\n@end frames=0\n" | trace2npz' 'no batch'
@@ -71,6 +83,18 @@ for seed in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 	$py rt.py $seed >err 2>&1 || bad="$bad $seed"
 done
 is 'npz2trace | trace2npz is the identity, 20 seeds' '' echo "$bad"
+jsonl2trace two.jsonl | trace2npz --all -o two.npz
+is 'a decoder behind an encoder' '[[[2], [-1]], [[1], [-1]], [[-1], [0]], [[-1], [1]]] [[0.5, 0.0], [0.25, 0.0], [0.0, 0.5], [0.0, 1.0]] [7, 8] [0, 9] [7, 8, 0, 9]
+[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]] [[7.0, 8.0, 9.0], [1.0, 0.0, 1.0]] 12 [[0, 0], [1, 0], [0, 1], [0, 1]]' $py -c "
+import numpy
+o = numpy.load('two.npz'); l = o['logit']
+print(*(o[k].tolist() for k in ('routed_experts', 'w', 'prompt_token_ids', 'output_token_ids', 'tok')))
+print(l[:2, 0].tolist(), l[2:, 1].tolist(), numpy.isnan(l).sum(), o['dropped'].tolist())"
+jsonl2trace two.jsonl | trace-filter -l 1 | trace2npz -o one.npz
+is 'tokens without routing are left out, logits are there' '[7.0, 8.0, 9.0] [] [0, 9]' $py -c "
+import numpy
+o = numpy.load('one.npz')
+print(o['logit'][0, 0].tolist(), *(o[k].tolist() for k in ('prompt_token_ids', 'output_token_ids')))"
 is 'the other columns' '(50, 3, 4) float16' $py -c "
 import numpy, subprocess
 subprocess.run('trace2npz --all -o w/ a.trace', shell=True, check=True)

@@ -106,12 +106,19 @@ recorded(const struct opt *o)
 {
 	static const char *const silent[] = {"jobs",  "output",   "quiet",         "verbose",
 					     "force", "progress", "line-buffered", "device",
-					     "text",  "no-prog"};
+					     "text",  "no-prog",  "resume"};
 
 	for (size_t i = 0; i < LEN(silent); i++)
 		if (!strcmp(o->name, silent[i]))
 			return 0;
 	return 1;
+}
+
+/* Is the value of o its own choice: --zstd, --zstd=19? */
+static int
+may_have(const struct opt *o)
+{
+	return !strcmp(o->name, "zstd") || !strcmp(o->name, "gpu");
 }
 
 static void
@@ -149,7 +156,7 @@ help(const struct opt_all *all)
 	n = (size_t)snprintf(s, cap, "%s: %s\nusage: %s\n", all->name, all->what, usage);
 	for (int i = 0; i < all->n; i++) {
 		const struct opt *o = all->opt[i];
-		int optional = o->name && !strcmp(o->name, "zstd");
+		int optional = may_have(o);
 		int w = snprintf(left, sizeof left, "  %c%c%s --%s%s%s%s", o->letter ? '-' : ' ',
 				 o->letter ? o->letter : ' ', o->letter ? "," : " ", o->name,
 				 optional ? "[="
@@ -176,7 +183,7 @@ opt_parse(struct opt_all *all, int argc, char **argv)
 	*p++ = ':';
 	for (int i = 0; i < all->n; i++) {
 		const struct opt *o = all->opt[i];
-		int optional = !strcmp(o->name, "zstd");
+		int optional = may_have(o);
 		int has = o->type == OPT_FLAG ? no_argument
 			  : optional          ? optional_argument
 					      : required_argument;

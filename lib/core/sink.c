@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +16,8 @@ enum { BLOCK = 256 * 1024, PIPE = 1024 * 1024 };
 struct sink {
 	int fd, own, err;  /* err: errno of the first failure */
 	char *file, *temp; /* NULL: no file of ours */
+	int keep;          /* temp stays, whatever happens */
+	uint64_t at, have; /* bytes written, and those that temp had before */
 	size_t n;
 	char *buf;
 };
@@ -74,11 +77,79 @@ sink_open(const char *file)
 	return s;
 }
 
+struct sink *
+sink_part(const char *file, int again)
+{
+	struct stat st;
+	struct sink *s;
+
+	if (!file || !strcmp(file, "-") || (stat(file, &st) == 0 && !S_ISREG(st.st_mode)))
+		return sink_open(file);
+	if (!(s = sink_fd(-1)))
+		return NULL;
+	s->own = 1;
+	s->file = strdup(file);
+	s->temp = malloc(strlen(file) + 8);
+	if (s->file && s->temp) {
+		strcpy(stpcpy(s->temp, file), ".part");
+		s->fd = open(s->temp, O_RDWR | O_CREAT | O_CLOEXEC | (again ? 0 : O_EXCL), 0666);
+	}
+	if (s->fd < 0 || flock(s->fd, LOCK_EX | LOCK_NB) < 0 || fstat(s->fd, &st) < 0) {
+		int err = errno;
+
+		s->keep = 1;
+		sink_drop(s);
+		errno = err;
+		return NULL;
+	}
+	s->keep = st.st_size > 0;
+	return s;
+}
+
+int
+sink_have(struct sink *s, uint64_t n)
+{
+	s->have = n;
+	return ftruncate(s->fd, (off_t)n);
+}
+
+void
+sink_keep(struct sink *s)
+{
+	s->keep = 1;
+}
+
+uint64_t
+sink_at(const struct sink *s)
+{
+	return s->at + s->n;
+}
+
+/* Bytes that are there: compared; their number, or -1. */
+static ssize_t
+compare(struct sink *s, const char *p, size_t n)
+{
+	char buf[4096];
+	size_t most = sizeof buf < n ? sizeof buf : n;
+	ssize_t r;
+
+	if (most > s->have - s->at)
+		most = (size_t)(s->have - s->at);
+	r = pread(s->fd, buf, most, (off_t)s->at);
+	if (r > 0 && memcmp(buf, p, (size_t)r) == 0)
+		return s->at + (size_t)r < s->have || lseek(s->fd, (off_t)s->have, SEEK_SET) >= 0
+			       ? r
+			       : -1;
+	if (r >= 0)
+		errno = ESTALE;
+	return -1;
+}
+
 static int
 write_all(struct sink *s, const char *p, size_t n)
 {
 	while (n) {
-		ssize_t r = write(s->fd, p, n);
+		ssize_t r = s->at < s->have ? compare(s, p, n) : write(s->fd, p, n);
 
 		if (r < 0 && errno == EINTR)
 			continue;
@@ -88,6 +159,7 @@ write_all(struct sink *s, const char *p, size_t n)
 		}
 		p += r;
 		n -= (size_t)r;
+		s->at += (size_t)r;
 	}
 	return 0;
 }
@@ -165,7 +237,7 @@ sink_drop(struct sink *s)
 		return;
 	if (s->own && s->fd >= 0)
 		close(s->fd);
-	if (s->temp)
+	if (s->temp && !s->keep)
 		unlink(s->temp);
 	free(s->temp);
 	free(s->file);
@@ -177,6 +249,11 @@ int
 sink_close(struct sink *s)
 {
 	int bad = sink_flush(s), err = errno;
+
+	if (!bad && s->at < s->have) {
+		bad = -1;
+		err = ESTALE;
+	}
 
 	if (s->own) {
 		if (close(s->fd) < 0 && !bad) {

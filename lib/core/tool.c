@@ -57,6 +57,7 @@ options(struct tool *t)
 		{0, "index", NULL, OPT_FLAG, NULL, "write an index frame before @end", 0, 0},
 		{0, "line-buffered", NULL, OPT_FLAG, NULL, "flush after every frame", 0, 0},
 		{0, "no-prog", NULL, OPT_FLAG, NULL, "leave no @prog line", 0, 0},
+		{0, "resume", NULL, OPT_FLAG, NULL, "go on with FILE.part of -o FILE", 0, 0},
 		{'q', "quiet", NULL, OPT_FLAG, NULL, "no warnings", 0, 0},
 		{'v', "verbose", NULL, OPT_FLAG, NULL, "say more on stderr", 0, 0},
 		{'h', "help", NULL, OPT_FLAG, &self.help, "print this", 0, 0},
@@ -111,6 +112,9 @@ options(struct tool *t)
 		} else if (!strcmp(o->name, "index")) {
 			o->var = &t->index;
 			has = t->flags & TOOL_TRACE;
+		} else if (!strcmp(o->name, "resume")) {
+			o->var = &t->resume;
+			has = t->flags & TOOL_PART;
 		} else if (!strcmp(o->name, "line-buffered")) {
 			o->var = &t->flush;
 			has = frames;
@@ -145,6 +149,24 @@ open_sink(const char *file)
 
 	if (!s)
 		die("%s:", file ? file : "standard output");
+	die_undo(drop_sink, s);
+	return s;
+}
+
+static struct sink *
+open_part(const struct tool *t)
+{
+	struct sink *s;
+
+	if (t->resume && (!t->output || !strcmp(t->output, "-") || t->text))
+		die("--resume goes on with a trace: give -o FILE, and no -t");
+	if (!(s = sink_part(t->output, t->resume))) {
+		if (errno == EEXIST)
+			die("%s.part is there: --resume goes on with it", t->output);
+		if (errno == EWOULDBLOCK)
+			die("%s.part: another process writes it", t->output);
+		die("%s:", t->output ? t->output : "standard output");
+	}
 	die_undo(drop_sink, s);
 	return s;
 }
@@ -191,7 +213,7 @@ open_output(struct tool *t)
 	}
 	if (t->flags & TOOL_TRACE && to_tty && !t->text)
 		die("a trace is nothing for a terminal: give -o FILE, or -t for text");
-	t->sink = open_sink(t->output);
+	t->sink = t->flags & TOOL_PART ? open_part(t) : open_sink(t->output);
 	if (t->flags & (TOOL_TRACE | TOOL_RESULT))
 		t->out = make_out(t, t->sink, to_tty);
 }
@@ -306,6 +328,8 @@ tool_broken(struct tool *t)
 {
 	if (errno == EPIPE)
 		die_silent();
+	if (errno == ESTALE)
+		die("%s.part: not of this input and these options", t->output);
 	die("%s:", t->output ? t->output : "standard output");
 }
 

@@ -35,6 +35,7 @@ enum tool_flags {
 	TOOL_FORCE = 128,     /* has -f */
 	TOOL_OWNOUT = 256,    /* has -o, but opens its outputs itself */
 	TOOL_PROGRESS = 2048, /* has --progress where it reads by tool_reader: shows its own */
+	TOOL_PART = 4096,     /* -o FILE is FILE.part until it is whole; has --resume */
 	TOOL_NOFRAME = 512,   /* no output at all but what it prints to t->sink */
 };
 
@@ -58,7 +59,7 @@ struct tool {
 	const char *output;   /* -o */
 	struct tr_limits limits;
 	int jobs; /* -j, 1 by default, 0 became the cores */
-	int text, quiet, verbose, force, zstd, progress, noprog, flush, index;
+	int text, quiet, verbose, force, zstd, progress, noprog, flush, index, resume;
 	uint64_t seed; /* -s, 1 by default */
 };
 

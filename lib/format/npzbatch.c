@@ -81,9 +81,11 @@ npzbatch_done(struct npzbatches *s, struct npzbatch *b, char *path)
 		table_free(&b->layer[l]);
 	table_free(&b->tok);
 	free(b->layer);
+	free(b->row);
 	free(b->request);
 	free(b->source);
 	b->layer = NULL;
+	b->row = NULL;
 	b->request = NULL;
 	b->source = path;
 	b->written = 1;
@@ -204,7 +206,7 @@ take_cols(struct npzbatches *s, struct npztable *tb, const struct tr_frame *f, i
 		const char *name = f->cols[i].name;
 
 		if (strcmp(name, "row") && (s->all || !strcmp(name, is_tok ? "tok" : "ids") ||
-					    (is_tok && !strcmp(name, "phase"))))
+					    !strcmp(name, is_tok ? "phase" : "logit")))
 			r = take_col(s, tb, &f->cols[i]);
 	}
 	if (is_tok && r >= 0)
@@ -287,10 +289,63 @@ same_rows(const struct npztable *a, const struct npztable *b)
 	       (!a->rows || !memcmp(a->row, b->row, a->rows * sizeof *a->row));
 }
 
+/* Rows of layer l that have not been met: 1 where n is the next of them. */
+static int
+meets(const struct npztable *l, uint64_t *at, uint64_t n)
+{
+	return *at < l->rows && l->row[*at] == n ? (++*at, 1) : 0;
+}
+
+/* Rows of tok that a layer has.  Its first layer says what rows of it others have. */
+static int
+unite(struct npzbatches *s, struct npzbatch *b)
+{
+	uint64_t *at = calloc(s->layers, sizeof *at), l = s->layers;
+
+	b->row = malloc((b->tok.rows + 1) * sizeof *b->row);
+	if (!at || !b->row) {
+		free(at);
+		return refuse(s, "no memory");
+	}
+	b->rows = 0;
+	for (uint64_t i = 0; i < b->tok.rows; i++) {
+		int any = 0;
+
+		for (l = 0; l < s->layers; l++)
+			any |= meets(&b->layer[l], &at[l], b->tok.row[i]);
+		if (any)
+			b->row[b->rows++] = b->tok.row[i];
+	}
+	for (l = 0; l < s->layers && at[l] == b->layer[l].rows;)
+		l++;
+	free(at);
+	if (l < s->layers)
+		return refuse(s,
+			      "batch %" PRIu64 ": layer %" PRIu64
+			      " has rows that its tok frames have not, or in another order",
+			      b->number, tr_list_at(&s->map, l));
+	return 0;
+}
+
+/* Layers that have some of their rows in common have all. */
+static int
+apart(const struct npztable *a, const struct npztable *b)
+{
+	for (uint64_t i = 0, k = 0; i < a->rows && k < b->rows;)
+		if (a->row[i] == b->row[k])
+			return 0;
+		else if (a->row[i] < b->row[k])
+			i++;
+		else
+			k++;
+	return 1;
+}
+
 int
-npzbatch_check(struct npzbatches *s, const struct npzbatch *b)
+npzbatch_check(struct npzbatches *s, struct npzbatch *b)
 {
 	const struct npztable *first = b->layer;
+	uint64_t other = 0;
 
 	for (uint64_t l = 0; l < s->layers; l++) {
 		const struct npztable *tb = &b->layer[l];
@@ -299,15 +354,21 @@ npzbatch_check(struct npzbatches *s, const struct npzbatch *b)
 		if (!c)
 			return refuse(s, "batch %" PRIu64 ": no route frame of layer %" PRIu64,
 				      b->number, tr_list_at(&s->map, l));
-		if (c->width != npztable_col(first, "ids")->width || !same_rows(tb, first))
+		if (same_rows(tb, first) && c->width == npztable_col(first, "ids")->width)
+			continue;
+		other = other ? other : l;
+		if (c->width != npztable_col(first, "ids")->width || !b->tok.rows ||
+		    !apart(tb, first) || !same_rows(tb, &b->layer[other]))
 			return refuse(s,
 				      "batch %" PRIu64 ": layer %" PRIu64
 				      " has other rows than layer %" PRIu64,
 				      b->number, tr_list_at(&s->map, l), tr_list_at(&s->map, 0));
 	}
-	if (b->tok.n && !same_rows(&b->tok, first))
-		return refuse(
-			s, "batch %" PRIu64 ": its tok frames have other rows than layer %" PRIu64,
-			b->number, tr_list_at(&s->map, 0));
+	if (b->tok.rows)
+		return unite(s, b);
+	b->rows = first->rows;
+	if (!(b->row = malloc((b->rows + 1) * sizeof *b->row)))
+		return refuse(s, "no memory");
+	memcpy(b->row, first->row, b->rows * sizeof *b->row);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /*
  * The frames of a trace gathered by batch, as NPZ files want them (npzout.h): the ids of
- * each layer, the token ids, and with all the other columns of both.
+ * each layer and its logits, the token ids, and with all the other columns of both.
  */
 #ifndef NPZBATCH_H
 #define NPZBATCH_H
@@ -32,6 +32,7 @@ struct npzbatch {
 	uint64_t number;
 	char *request, *source;
 	struct npztable tok, *layer; /* [layers] */
+	uint64_t rows, *row;         /* npzbatch_check: those that any layer has, by number */
 	int written;
 };
 
@@ -55,8 +56,10 @@ int npzbatch_begin(struct npzbatches *s, const struct tr_sect *sect);
 int npzbatch_of(struct npzbatches *s, const struct tr_frame *f, struct npzbatch **b);
 /* Take what a frame route (its ids and layer are checked), tok or seq says of b. */
 int npzbatch_take(struct npzbatches *s, struct npzbatch *b, struct tr_frame *f);
-/* All layers of b are there, with the same rows. */
-int npzbatch_check(struct npzbatches *s, const struct npzbatch *b);
+/* All layers of b are there, with the same rows; or, as the decoder behind an encoder has
+ * others, with rows of tok, in its order, of which two layers share all or none.  Then
+ * b->row is set. */
+int npzbatch_check(struct npzbatches *s, struct npzbatch *b);
 /* b is written to path (kept, freed as b->source; or NULL): forget its tables. */
 void npzbatch_done(struct npzbatches *s, struct npzbatch *b, char *path);
 void npzbatch_free(struct npzbatches *s);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,23 +104,28 @@ member(struct out *w, const char *name, struct npy *a)
 static int
 put_ids(struct out *w)
 {
-	const struct npztable *first = w->b->layer;
-	uint64_t layers = w->s->layers, k = npztable_col(first, "ids")->width;
-	uint64_t dim[3] = {first->rows, layers, k};
+	uint64_t layers = w->s->layers, k = npztable_col(w->b->layer, "ids")->width;
+	uint64_t dim[3] = {w->b->rows, layers, k};
 	uint32_t size = dtypes[w->o->dtype].size;
 	struct npy a;
 
 	if (array(w, &a, dtypes[w->o->dtype].type, size, 3, dim) < 0)
 		return -1;
 	for (uint64_t l = 0; l < layers; l++) {
-		const struct npzcol *c = npztable_col(&w->b->layer[l], "ids");
+		const struct npztable *tb = &w->b->layer[l];
+		const struct npzcol *c = npztable_col(tb, "ids");
+		uint64_t at = 0; /* of the layer's rows */
 
-		for (uint64_t i = 0; i < first->rows * k; i++) {
-			uint32_t e = c->p[i];
+		for (uint64_t i = 0; i < w->b->rows * k; i++) {
+			const int has = at < tb->rows && tb->row[at] == w->b->row[i / k];
+			uint32_t e = c->size == 2 ? 0xffff : 0xff;
 			int64_t v;
 
-			if (c->size == 2)
-				e = ((const uint16_t *)(const void *)c->p)[i];
+			if (has && c->size == 2)
+				e = ((const uint16_t *)(const void *)c->p)[at * k + i % k];
+			else if (has)
+				e = c->p[at * k + i % k];
+			at += has && i % k == k - 1;
 			v = e == (c->size == 2 ? 0xffffu : 0xffu) ? -1 : (int64_t)e;
 			if (v > dtypes[w->o->dtype].max || v < dtypes[w->o->dtype].min) {
 				free(a.p);
@@ -127,7 +133,7 @@ put_ids(struct out *w)
 					    "batch %" PRIu64 ", layer %" PRIu64 ", row %" PRIu64
 					    ": %s does not fit --dtype",
 					    w->b->number, tr_list_at(&w->s->map, l),
-					    first->row[i / k],
+					    w->b->row[i / k],
 					    v < 0 ? "an empty slot" : "an expert");
 			}
 			memcpy(a.data + ((i / k * layers + l) * k + i % k) * size, &v, size);
@@ -137,11 +143,28 @@ put_ids(struct out *w)
 	return 0;
 }
 
+/* What stands for a row that the layer has not: 0, NaN where it is a float but a weight. */
+static void
+nothing(unsigned char *to, const struct npzcol *like)
+{
+	const uint16_t half = 0x7e00;
+	const float single = NAN;
+	const double twice = NAN;
+	const void *nan = like->type == ARRAY_F16   ? (const void *)&half
+			  : like->type == ARRAY_F32 ? (const void *)&single
+			  : like->type == ARRAY_F64 ? (const void *)&twice
+						    : NULL;
+
+	memset(to, 0, (size_t)like->width * like->size);
+	for (uint32_t i = 0; i < like->width && nan && strcmp(like->name, "w"); i++)
+		memcpy(to + (size_t)i * like->size, nan, like->size);
+}
+
 /* Another column of all layers: [tokens, layers, width], or [tokens, layers]. */
 static int
 put_column(struct out *w, const struct npzcol *like)
 {
-	uint64_t layers = w->s->layers, rows = w->b->layer[0].rows;
+	uint64_t layers = w->s->layers, rows = w->b->rows;
 	uint64_t dim[3] = {rows, layers, like->width};
 	size_t bytes = (size_t)like->width * like->size;
 	struct npy a;
@@ -149,7 +172,8 @@ put_column(struct out *w, const struct npzcol *like)
 	if (array(w, &a, like->type, like->size, like->width > 1 ? 3 : 2, dim) < 0)
 		return -1;
 	for (uint64_t l = 0; l < layers; l++) {
-		const struct npzcol *c = npztable_col(&w->b->layer[l], like->name);
+		const struct npztable *tb = &w->b->layer[l];
+		const struct npzcol *c = npztable_col(tb, like->name);
 
 		if (!c || c->type != like->type || c->width != like->width) {
 			free(a.p);
@@ -159,8 +183,12 @@ put_column(struct out *w, const struct npzcol *like)
 				    w->b->number, tr_list_at(&w->s->map, l), like->name,
 				    tr_list_at(&w->s->map, 0));
 		}
-		for (uint64_t i = 0; i < rows; i++)
-			memcpy(a.data + (i * layers + l) * bytes, c->p + i * bytes, bytes);
+		for (uint64_t i = 0, at = 0; i < rows; i++)
+			if (at < tb->rows && tb->row[at] == w->b->row[i])
+				memcpy(a.data + (i * layers + l) * bytes, c->p + at++ * bytes,
+				       bytes);
+			else
+				nothing(a.data + (i * layers + l) * bytes, like);
 	}
 	member(w, like->name, &a);
 	return 0;
@@ -170,13 +198,15 @@ put_column(struct out *w, const struct npzcol *like)
 static int
 put_tok(struct out *w, const struct npzcol *c)
 {
-	uint64_t dim[2] = {w->b->tok.rows, c->width};
+	uint64_t dim[2] = {w->b->rows, c->width};
+	const size_t bytes = (size_t)c->width * c->size;
 	struct npy a;
 
 	if (array(w, &a, c->type, c->size, c->width > 1 ? 2 : 1, dim) < 0)
 		return -1;
-	if (c->n)
-		memcpy(a.data, c->p, c->n);
+	for (uint64_t i = 0, n = 0; n < w->b->rows; i++)
+		if (w->b->tok.row[i] == w->b->row[n])
+			memcpy(a.data + n++ * bytes, c->p + i * bytes, bytes);
 	member(w, c->name, &a);
 	return 0;
 }
@@ -188,17 +218,20 @@ put_tokens(struct out *w, uint8_t phase, const char *name)
 	const struct npztable *tok = &w->b->tok;
 	const struct npzcol *id = npztable_col(tok, "tok"), *ph = npztable_col(tok, "phase");
 	struct npy a = {0};
-	uint64_t n = 0;
+	uint64_t n = 0, at;
 
 	if (!id || id->type != ARRAY_U32)
 		return 0;
 	for (int pass = 0; pass < 2; pass++) {
 		if (pass && array(w, &a, ARRAY_I64, 8, 1, &n) < 0)
 			return -1;
-		n = 0;
+		n = at = 0;
 		for (uint64_t i = 0; i < tok->rows; i++) {
 			uint64_t v = ((const uint32_t *)(const void *)id->p)[i];
 
+			if (at == w->b->rows || tok->row[i] != w->b->row[at])
+				continue; /* no layer has it */
+			at++;
 			if (v == UINT32_MAX || (ph ? ph->p[i] : 0) != phase)
 				continue;
 			if (pass)
@@ -265,7 +298,7 @@ put_members(struct out *w)
 		r = put_tokens(w, 1, "output_token_ids");
 	if (r >= 0 && w->b->request)
 		r = put_request(w, w->b->request);
-	for (int i = 0; i < first->n && w->s->all && r >= 0; i++)
+	for (int i = 0; i < first->n && r >= 0; i++)
 		if (strcmp(first->col[i].name, "ids"))
 			r = put_column(w, &first->col[i]);
 	for (int i = 0; i < tok->n && w->s->all && r >= 0; i++)

@@ -82,8 +82,8 @@ struct decoder {
 	struct rope rope;
 	float *freq;
 	struct select select;
-	int whole;             /* the head may be wanted */
-	int no_hidden;         /* of routes */
+	int whole; /* the head may be wanted */
+	const struct model_opts *opts;
 	uint64_t keep, cached; /* rows, sequences of the caches */
 };
 

@@ -145,7 +145,7 @@ tell(struct run *r, uint64_t layer)
 	const struct decoder_shape *h = &r->m->shape;
 	const uint64_t rows = r->r.rows;
 	struct engine *e = r->m->e;
-	const int hidden = !r->m->no_hidden;
+	const int hidden = !r->m->opts->no_hidden;
 	const struct model_route told = {.layer = layer,
 					 .rows = rows,
 					 .logit = r->logit,
@@ -225,6 +225,10 @@ decoder_run(void *state, const struct model_batch *b, model_seen *seen, void *ar
 
 	if (b->target.at)
 		return TR_EUSE;
+	if (!b->past && (r.m->opts->keep > r.m->keep || r.m->cached != b->n)) {
+		r.m->keep = r.m->opts->keep;
+		r.m->cached = 0;
+	}
 	r.spans = (struct spans){b->n, b->source.at, b->past};
 	r.r.rows = b->source.at[b->n];
 	r.whole = r.m->whole && (b->next || b->nll || r.m->keep);

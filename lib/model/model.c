@@ -80,7 +80,7 @@ model_open(struct model *m, const char *dir, const struct model_opts *o, char *w
 	m->info.start = m->info.eos = MODEL_NOID;
 	if (config_text(&c, "model_type", m->type, sizeof m->type, why) >= 0 &&
 	    (m->ops = family(&c, m->type, why)) && tensors_open(&m->tensors, dir, why) == 0 &&
-	    engine_open(&m->engine, &o->engine, why) == 0 &&
+	    (r = engine_open(&m->engine, &o->engine, why)) == 0 && (r = -1) &&
 	    m->ops->open(&m->state, &c, m->tensors, m->engine, &m->opts, &m->info, why) == 0)
 		r = asked(m, dir, why);
 	config_free(&c);

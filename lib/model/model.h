@@ -29,7 +29,8 @@ struct model_opts {
 	int decoder;                  /* of encoder-decoder models: the decoder, too */
 	const struct tr_list *layers; /* those whose routers are told; NULL or empty: all */
 	int head;                     /* what a batch may want of the head */
-	uint64_t keep;                /* rows of a sequence whose keys and values stay; 0: none */
+	uint64_t keep;                /* rows of a sequence whose keys and values stay; 0: none.
+				       * m->opts.keep may be set anew before a run without past */
 	int no_hidden;                /* of routes, hidden is not wanted: it is NULL */
 	struct engine_opts engine;    /* where it runs, and in which numbers */
 };
@@ -67,11 +68,12 @@ struct model_batch {
 	struct model_ids source, target; /* target.at NULL: none */
 	/* With opts->keep: of each sequence, the rows that runs before had of it, whose keys and
 	 * values are kept, so that source, or target where there is one, goes on after them; n is
-	 * as it was, and the source of a run with target is as it was and not run again.  NULL:
-	 * all begin. */
+	 * as it was, and the source of a run with target is as it was and not run again.  A
+	 * sequence that is over has no rows then, and its next is left alone.  NULL: all begin. */
 	const uint64_t *past;
 	/* Wanted of the head where not NULL, with opts->head: [n][vocab], the logits after the
-	 * last row of each; and [rows], -ln p of the token after each, 0 after the last. */
+	 * last row of each; and [rows] of source, or of target where there is one, -ln p of the
+	 * token after each, 0 after the last. */
 	float *next, *nll;
 };
 
@@ -116,7 +118,7 @@ struct model {
 };
 
 /* dir: config.json with safetensors beside it.  why [MODEL_WHY]: one line that names file,
- * tensor and shape.  o is copied, the list in it is lent.  0, or -1 and why. */
+ * tensor and shape.  o is copied, the list in it is lent.  0; -1, or ENGINE_ABSENT, and why. */
 int model_open(struct model *m, const char *dir, const struct model_opts *o, char *why);
 /* 0, or a negative TR_E... and why. */
 int model_run(struct model *m, const struct model_batch *b, model_seen *seen, void *arg, char *why);

@@ -291,8 +291,10 @@ switch_run(void *state, const struct model_batch *b, model_seen *seen, void *arg
 		return model_why(why, "%llu sequences go on, but %llu are kept",
 				 (unsigned long long)b->n, (unsigned long long)s->n),
 		       TR_EVALUE;
-	if (begins)
+	if (begins) {
 		switch_forget(s);
+		s->keep = s->opts->decoder ? s->opts->keep : 0;
+	}
 	r.rows = MAX(n, m);
 	x = switch_em(s->e, n, s->d, &no);
 	y = switch_em(s->e, m, s->d, &no);

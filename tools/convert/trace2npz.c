@@ -1,10 +1,10 @@
 /*
  * trace2npz: a trace in, NPZ files out as serving engines dump them, a batch a file:
- * routed_experts [tokens, layers, k], prompt_token_ids, output_token_ids, request_id.
+ * routed_experts [tokens, layers, k], logit, prompt_token_ids, output_token_ids, request_id.
  *
  * Method: a batch is held (lib/format/npzbatch) until the next one begins (under
- * order=batch,layer) or until the end: 2 k bytes a row and layer, with --all also the
- * other columns.  lib/format/npzout writes it.
+ * order=batch,layer) or until the end: 2 k bytes a row and layer, its logits, with --all
+ * also the other columns.  lib/format/npzout writes it.
  */
 #include <errno.h>
 #include <inttypes.h>
