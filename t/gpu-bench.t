@@ -96,6 +96,15 @@ is 'files of it' 'log.txt rows.tsv' sh -c "ls out | grep -v none.tsv | xargs"
 
 PATH=$tmp/bin:$PATH B=$BUILD LIMIT=0 "$gpu" --try >table
 is 'of no time nothing is measured' absent sh -c "grep -v '^#' table | awk -F'\t' 'NR > 1 && !/^sweep,/ { print \$3 }' | sort -u"
+# Checkpoints
+PATH=$tmp/bin:$PATH B=$BUILD OUT=$tmp/models "$gpu" --capture --try >table 2>err
+is 'checkpoints with small sizes' 0 echo $?
+is 'two rows, both measured' 'deepseek_v2 qwen3_moe' sh -c "awk -F'\t' '/^capture/ && \$3 > 0 { split(\$1, a, \" \"); print a[2] }' table | xargs"
+is 'how many layers' '# deepseek_v2: 2 of 27 layers # qwen3_moe: 2 of 48 layers' sh -c "grep layers table | xargs"
+is 'nothing of that on stderr' '' cat err
+is 'twice as fast' pass sh -c "{ printf 'capture qwen3_moe 8 x 512 bf16\tours\t5\t5\t5\t-\tok\n'
+	printf 'capture qwen3_moe 8 x 512 bf16\teager\t10\t9\t11\t-\tok\n'; } >rows; '$gpu' --capture --rows rows | awk -F'\t' '/^capture qwen/ { print \$NF }'"
+is 'what 60 GB of disk hold' '27 27 47 48' sh -c "for f in deepseek_v2 qwen3_moe; do python3 '$TOP/t/bench/gpu_capture.py' layers \$f 60000000000; done | xargs"
 # Peers, where they are, by Triton's interpreter and torch on the processor
 if python3 -c 'import torch, triton' 2>/dev/null; then
 	printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' a select 33 - 256 8 bf16 b select 17 - 64 6 f16 c index 16 - 64 4 bf16 \

@@ -116,6 +116,8 @@ carry(struct bring *b, struct held *h)
 		if (r == 0)
 			r = gpu_set(u->end, b->copies);
 	}
+	for (part = 0; part < h->parts && !h->streamed; part++)
+		tensor_forget(&h->part[part]);
 	return r ? r : gpu_set(h->mark, b->copies);
 }
 

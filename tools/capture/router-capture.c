@@ -83,6 +83,7 @@ options(void)
 	O.engine.type = type ? TR_BF16 : TR_F32;
 	O.engine.jobs = t.jobs;
 	O.engine.gpu = gpu ? (int)device : -1;
+	O.no_hidden = !hidden;
 	C.flags = (bare ? 0 : CAPTURE_LOGIT) | (hidden ? CAPTURE_HIDDEN : 0);
 }
 
