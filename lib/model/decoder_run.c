@@ -145,7 +145,7 @@ tell(struct run *r, uint64_t layer)
 	const struct decoder_shape *h = &r->m->shape;
 	const uint64_t rows = r->r.rows;
 	struct engine *e = r->m->e;
-	const int hidden = !r->m->opts->no_hidden;
+	const int hidden = !r->m->no_hidden;
 	const struct model_route told = {.layer = layer,
 					 .rows = rows,
 					 .logit = r->logit,

@@ -44,7 +44,7 @@ switch_routed(struct run *r, struct block *b, const struct spans *s)
 	const struct weight *bias = b->bias.weight.part ? &b->bias.weight : NULL;
 	const struct ffns f = {w->experts, w->d, w->ff, 1, &b->ins, NULL, &b->outs};
 	uint64_t *taken = b->taken ? b->taken : r->taken;
-	const int hidden = b->told && !w->opts->no_hidden;
+	const int hidden = b->told && !w->no_hidden;
 	int no, some;
 
 	if ((no = e->linear(e, &b->router.weight, bias, r->h, r->score, n)) < 0 ||
