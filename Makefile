@@ -182,8 +182,9 @@ $(GPUTESTS:%=$(B)/t/emu-%): $(EMUOBJ)
 $(foreach t,$(GPUTESTS),$(eval $(B)/t/emu-$(t) $(B)/t/gpu-$(t): $(B)/t/gpu/$(t).o $(B)/libmoetrace.a))
 $(GPUTESTS:%=$(B)/t/emu-%) $(GPUTESTS:%=$(B)/t/gpu-%):
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(B)/libmoetrace.a $(LIBS)
+REFS = $(patsubst %/config.json,%,$(wildcard t/refs/*/config.json))
 gpu-check: $(GPUTESTS:%=$(B)/t/gpu-%)
-	set -e; for t in $^; do $$t; done
+	set -e; for t in $^; do case $$t in *-model) $$t $(REFS) ;; *) $$t ;; esac; done
 gpu-bench: all $(GPUTESTS:%=$(B)/t/gpu-%)
 	B=$(abspath $(B)) t/bench/gpu
 
@@ -223,7 +224,7 @@ lint:
 # Run one with: build/fuzz/NAME -max_total_time=600 CORPUS
 FUZZFLAGS = -O1 -g -fsanitize=fuzzer,address,undefined -DLIBFUZZER
 fuzz: $(FUZZ:t/fuzz/%.c=build/fuzz/%)
-build/fuzz/%: t/fuzz/%.c $(LIB) kernels/gpu_none.c
+build/fuzz/%: t/fuzz/%.c $(LIB) $(wildcard kernels/*_none.c)
 	@mkdir -p $(@D)
 	clang $(filter-out -MMD -MP,$(CPPFLAGS)) -std=c11 -ffp-contract=off $(FUZZFLAGS) -o $@ $(sort $^) $(LIBS)
 

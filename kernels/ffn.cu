@@ -1,5 +1,5 @@
 /*
- * Grouped SwiGLU on packed rows, offsets on the device.  Ours is two launches: silu(x w1^T)
+ * Grouped SwiGLU, or relu networks, on packed rows, offsets on the device.  Ours is two launches: silu(x w1^T)
  * times x w3^T into work, then the product with w2.  Each has as many blocks as run at
  * once, which go through the tiles of all experts in turn, an expert's row tiles side by
  * side so that they meet its weights in the L2 cache; where an expert begins is found from
@@ -16,12 +16,14 @@
 
 enum { EXPERTS_MAX = 1024, PLAIN = 64, PLAIN_DEPTH = 16 };
 
-/* One of the two products: n columns of depth d; w3 where there is a gate. */
+/* One of the two products: n columns of depth d; w3 where there is a gate, relu of what has
+ * none. */
 struct grouped {
 	const void *x, *w, *w3;
 	void *to;
 	const uint32_t *offsets;
 	uint32_t experts, n, d;
+	int relu;
 };
 
 template <int TYPE> struct ffn_bits {
@@ -106,6 +108,13 @@ ffn_find(const struct grouped &g, const uint32_t *upto, uint32_t tile, uint32_t 
 	return t;
 }
 
+/* NaN stays */
+static __device__ __forceinline__ float
+ffn_relu(const struct grouped &g, float x)
+{
+	return g.relu && x < 0 ? 0 : x;
+}
+
 static __device__ __forceinline__ float
 ffn_gate(float gate, float up)
 {
@@ -167,7 +176,8 @@ __launch_bounds__(MMA_THREADS, 1) ffn_kernel(struct grouped g)
 					     (g.d + MMA_DEPTH - 1) / MMA_DEPTH);
 			mma_pairs<N>(acc, [&](uint32_t row, uint32_t col, float a, float b) {
 				*(uint32_t *)(out + row * pitch + col) =
-					k_round<TYPE>(a) | k_round<TYPE>(b) << 16;
+					k_round<TYPE>(ffn_relu(g, a)) |
+					k_round<TYPE>(ffn_relu(g, b)) << 16;
 			});
 		}
 		__syncthreads();
@@ -239,9 +249,10 @@ __launch_bounds__(MMA_THREADS) ffn_plain_kernel(struct grouped g)
 				if (top + i < t.rows && t.column + left + j < g.n)
 					((bits *)g.to)[(t.row + top + i) * g.n + t.column + left +
 						       j] =
-						(bits)k_round<TYPE>(GATE ? ffn_gate(sum[0][i][j],
-										    sum[GATE][i][j])
-									 : sum[0][i][j]);
+						(bits)k_round<TYPE>(
+							GATE ? ffn_gate(sum[0][i][j],
+									sum[GATE][i][j])
+							     : ffn_relu(g, sum[0][i][j]));
 	}
 }
 
@@ -316,14 +327,21 @@ ffn_type(const struct ffn *f, int how, const uint32_t *offsets, const uint32_t *
 {
 	uint64_t size = ffn_pad(packed * f->hidden * tr_size(TYPE));
 	void *hidden = work, *up = work + size, *library = work + 2 * size;
-	struct grouped in = {
-		x, f->w1, f->w3, hidden, offsets, f->experts, (uint32_t)f->hidden, (uint32_t)f->d};
+	struct grouped in = {x,
+			     f->w1,
+			     f->w3,
+			     hidden,
+			     offsets,
+			     f->experts,
+			     (uint32_t)f->hidden,
+			     (uint32_t)f->d,
+			     !f->w3};
 	struct grouped out = {hidden,  f->w2,      NULL,           to,
 			      offsets, f->experts, (uint32_t)f->d, (uint32_t)f->hidden};
 	int r;
 
 	if (how == 0) {
-		r = ffn_one<TYPE, true>(in, stream);
+		r = f->w3 ? ffn_one<TYPE, true>(in, stream) : ffn_one<TYPE, false>(in, stream);
 		return r ? r : ffn_one<TYPE, false>(out, stream);
 	}
 	r = ffn_library(f, how, offsets, host, x, f->w1, hidden, f->hidden, f->d, library, stream);
@@ -353,7 +371,7 @@ k_ffn(const struct ffn *f, int how, const uint32_t *offsets, const uint32_t *hos
 	if (f->experts > EXPERTS_MAX || wide >= 1u << 31 || packed >= 1u << 31 ||
 	    tiles * (wide / PLAIN + 1) >= 1u << 31)
 		return gpu_fail(GPU_EUSE, 0, "grouped SwiGLU: too many experts, rows or columns");
-	if (how < 0 || how > 2 || (how && !host_offsets))
+	if (how < 0 || how > 2 || (how && (!host_offsets || !f->w3)))
 		return gpu_fail(GPU_EUSE, 0, "grouped SwiGLU: no such way");
 	if (!packed || !f->d || !f->hidden)
 		return 0;

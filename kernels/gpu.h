@@ -71,6 +71,22 @@ struct gpu_plan *gpu_plan(const struct gpu_run *r);
 int gpu_sample(struct gpu_plan *p, double *us); /* one sample, microseconds a call */
 void gpu_plan_free(struct gpu_plan *p);
 
+/*
+ * Streams: what is enqueued on one is done in order, and beside that of others.  A mark is a
+ * point of a stream: that of the last gpu_set, or none yet, which is passed.
+ */
+void *gpu_stream(void); /* NULL and gpu_errstr; so has gpu_mark */
+void gpu_unstream(void *stream);
+/* Enqueued; host memory is lent until it is done, and gpu_pinned if the caller is not to wait. */
+int gpu_send(void *device, const void *host, size_t n, void *stream);
+/* Done on return, with all before it on that stream. */
+int gpu_fetch(void *host, const void *device, size_t n, void *stream);
+void *gpu_mark(void);
+void gpu_unmark(void *mark);
+int gpu_set(void *mark, void *stream);
+int gpu_after(void *stream, void *mark); /* what follows on stream waits for the mark */
+int gpu_wait(void *mark);                /* and so does the caller */
+
 /* n bytes of device memory to other device memory, enqueued. */
 int gpu_copy(void *to, const void *from, size_t n, void *stream);
 

@@ -158,6 +158,18 @@ gpu_processors(void)
 }
 
 int
+gpu_capability(void)
+{
+	int device, major, minor;
+
+	if (cudaGetDevice(&device) ||
+	    cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) ||
+	    cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device))
+		return 0;
+	return 10 * major + minor;
+}
+
+int
 gpu_count(void)
 {
 	int n = 0, r = found(cudaGetDeviceCount(&n), "no GPU");
@@ -308,6 +320,71 @@ int
 gpu_sync(void)
 {
 	return check(cudaDeviceSynchronize(), "work");
+}
+
+void *
+gpu_stream(void)
+{
+	cudaStream_t s = nullptr;
+
+	return check(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking), "stream") ? nullptr : s;
+}
+
+void
+gpu_unstream(void *stream)
+{
+	if (stream)
+		cudaStreamDestroy((cudaStream_t)stream);
+}
+
+int
+gpu_send(void *device, const void *host, size_t n, void *stream)
+{
+	return check(cudaMemcpyAsync(device, host, n, cudaMemcpyHostToDevice, (cudaStream_t)stream),
+		     "copy to the GPU");
+}
+
+int
+gpu_fetch(void *host, const void *device, size_t n, void *stream)
+{
+	int r = check(
+		cudaMemcpyAsync(host, device, n, cudaMemcpyDeviceToHost, (cudaStream_t)stream),
+		"copy from the GPU");
+
+	return r ? r : check(cudaStreamSynchronize((cudaStream_t)stream), "work");
+}
+
+void *
+gpu_mark(void)
+{
+	cudaEvent_t e = nullptr;
+
+	return check(cudaEventCreateWithFlags(&e, cudaEventDisableTiming), "event") ? nullptr : e;
+}
+
+void
+gpu_unmark(void *mark)
+{
+	if (mark)
+		cudaEventDestroy((cudaEvent_t)mark);
+}
+
+int
+gpu_set(void *mark, void *stream)
+{
+	return check(cudaEventRecord((cudaEvent_t)mark, (cudaStream_t)stream), "event");
+}
+
+int
+gpu_after(void *stream, void *mark)
+{
+	return check(cudaStreamWaitEvent((cudaStream_t)stream, (cudaEvent_t)mark, 0), "event");
+}
+
+int
+gpu_wait(void *mark)
+{
+	return check(cudaEventSynchronize((cudaEvent_t)mark), "work");
 }
 
 int

@@ -101,6 +101,58 @@ gpu_plan_free(struct gpu_plan *p)
 {
 }
 
+void *
+gpu_stream(void)
+{
+	return NULL;
+}
+
+void
+gpu_unstream(void *stream)
+{
+}
+
+int
+gpu_send(void *device, const void *host, size_t n, void *stream)
+{
+	return GPU_ABSENT;
+}
+
+int
+gpu_fetch(void *host, const void *device, size_t n, void *stream)
+{
+	return GPU_ABSENT;
+}
+
+void *
+gpu_mark(void)
+{
+	return NULL;
+}
+
+void
+gpu_unmark(void *mark)
+{
+}
+
+int
+gpu_set(void *mark, void *stream)
+{
+	return GPU_ABSENT;
+}
+
+int
+gpu_after(void *stream, void *mark)
+{
+	return GPU_ABSENT;
+}
+
+int
+gpu_wait(void *mark)
+{
+	return GPU_ABSENT;
+}
+
 int
 gpu_copy(void *to, const void *from, size_t n, void *stream)
 {
@@ -175,6 +227,13 @@ k_product_work(void)
 int
 k_product(enum tr_type type, const void *x, const void *w, void *y, uint64_t rows, uint64_t n,
 	  uint64_t d, void *work, void *stream)
+{
+	return GPU_ABSENT;
+}
+
+int
+k_product_f32(enum tr_type type, const void *x, const void *w, float *y, uint64_t rows, uint64_t n,
+	      uint64_t d, void *work, void *stream)
 {
 	return GPU_ABSENT;
 }

@@ -28,6 +28,7 @@ extern "C" {
  * Returns code. */
 int gpu_fail(int code, int error, const char *what, ...) __attribute__((format(printf, 3, 4)));
 int gpu_processors(void); /* of the device that is open */
+int gpu_capability(void); /* of it: 80 is 8.0 */
 }
 
 /* Are a and b and so on all multiples of n bytes? */

@@ -27,7 +27,9 @@ enum {
 	X(create, cublasLtCreate)                           \
 	X(desc, cublasLtMatmulDescCreate)                   \
 	X(desc_set, cublasLtMatmulDescSetAttribute)         \
+	X(undesc, cublasLtMatmulDescDestroy)                \
 	X(layout, cublasLtMatrixLayoutCreate)               \
+	X(unlayout, cublasLtMatrixLayoutDestroy)            \
 	X(prefer, cublasLtMatmulPreferenceCreate)           \
 	X(prefer_set, cublasLtMatmulPreferenceSetAttribute) \
 	X(unprefer, cublasLtMatmulPreferenceDestroy)        \
@@ -53,7 +55,7 @@ struct blas {
 /* One shape on one device, and how it is done. */
 struct shape {
 	int device;
-	enum tr_type type;
+	enum tr_type type, out;
 	uint64_t rows, n, d;
 	uint32_t aligned;
 	cublasLtMatmulDesc_t desc;
@@ -62,7 +64,7 @@ struct shape {
 	struct shape *next;
 };
 
-enum { DEVICES = 64 };
+enum { DEVICES = 64, SHAPES = 256 };
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct lt lt[DEVICES];
 static struct blas blas[DEVICES];
@@ -146,7 +148,7 @@ alignment(const void *a, const void *b, const void *c)
 	return (uint32_t)(all & -all);
 }
 
-/* Fill s, but for next: descriptors live as long as the shape, until the process ends. */
+/* Fill s, but for next: descriptors live as long as the shape. */
 static cublasStatus_t
 shape_make(const struct lt *l, struct shape *s)
 {
@@ -166,7 +168,7 @@ shape_make(const struct lt *l, struct shape *s)
 	    (e = l->desc_set(s->desc, CUBLASLT_MATMUL_DESC_TRANSA, &turned, sizeof turned)) ||
 	    (e = l->layout(&s->w, data_type(s->type), s->d, s->n, (int64_t)s->d)) ||
 	    (e = l->layout(&s->x, data_type(s->type), s->d, s->rows, (int64_t)s->d)) ||
-	    (e = l->layout(&s->y, data_type(s->type), s->n, s->rows, (int64_t)s->n)) ||
+	    (e = l->layout(&s->y, data_type(s->out), s->n, s->rows, (int64_t)s->n)) ||
 	    (e = l->prefer(&prefer)))
 		return e;
 	e = l->prefer_set(prefer, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &work, sizeof work);
@@ -180,24 +182,43 @@ shape_make(const struct lt *l, struct shape *s)
 	return e ? e : !found ? CUBLAS_STATUS_NOT_SUPPORTED : best.state;
 }
 
-/* The shape as it was made, or made now; the lock is held. */
+static void
+shape_free(const struct lt *l, struct shape *s)
+{
+	if (s->desc)
+		l->undesc(s->desc);
+	for (cublasLtMatrixLayout_t m : {s->w, s->x, s->y})
+		if (m)
+			l->unlayout(m);
+	free(s);
+}
+
+/* The shape as it was made, or made now; the last used are kept.  The lock is held. */
 static int
 shape_find(const struct lt *l, const struct shape *want, struct shape **found)
 {
-	struct shape *s = shapes[want->device];
+	struct shape **at = &shapes[want->device], *s;
 	cublasStatus_t e;
 
-	for (; s; s = s->next)
-		if (s->type == want->type && s->rows == want->rows && s->n == want->n &&
-		    s->d == want->d && s->aligned == want->aligned) {
-			*found = s;
+	for (int kept = 0; (s = *at); at = &s->next) {
+		if (s->type == want->type && s->out == want->out && s->rows == want->rows &&
+		    s->n == want->n && s->d == want->d && s->aligned == want->aligned) {
+			*at = s->next;
+			s->next = shapes[want->device];
+			shapes[want->device] = *found = s;
 			return 0;
 		}
+		if (++kept == SHAPES) {
+			*at = s->next;
+			shape_free(l, s);
+			break;
+		}
+	}
 	if (!(s = (struct shape *)malloc(sizeof *s)))
 		return gpu_fail(GPU_ENOMEM, 0, "product: no memory");
 	*s = *want;
 	if ((e = shape_make(l, s))) {
-		free(s);
+		shape_free(l, s);
 		return gpu_fail(GPU_EFAIL, 0, "cublasLt: %s", l->text(e));
 	}
 	s->next = shapes[want->device];
@@ -211,9 +232,9 @@ k_product_work(void)
 	return 2 * WORK;
 }
 
-extern "C" int
-k_product(enum tr_type type, const void *x, const void *w, void *y, uint64_t rows, uint64_t n,
-	  uint64_t d, void *work, void *stream)
+static int
+multiply(enum tr_type type, const void *x, const void *w, enum tr_type out, void *y, uint64_t rows,
+	 uint64_t n, uint64_t d, void *work, void *stream)
 {
 	const float one = 1, zero = 0;
 	struct shape want = {}, *s = NULL;
@@ -229,21 +250,36 @@ k_product(enum tr_type type, const void *x, const void *w, void *y, uint64_t row
 		return r;
 	want.device = device;
 	want.type = type;
+	want.out = out;
 	want.rows = rows;
 	want.n = n;
 	want.d = d;
 	want.aligned = alignment(x, w, y);
 	pthread_mutex_lock(&lock);
-	if (!(r = lt_open(device)))
-		r = shape_find(&lt[device], &want, &s);
+	if (!(r = lt_open(device)) && !(r = shape_find(&lt[device], &want, &s))) {
+		cublasStatus_t e = lt[device].matmul(lt[device].handle, s->desc, &one, w, s->w, x,
+						     s->x, &zero, y, s->y, y, s->y, &s->algo, work,
+						     WORK, (cudaStream_t)stream);
+
+		if (e)
+			r = gpu_fail(GPU_EFAIL, 0, "cublasLt: %s", lt[device].text(e));
+	}
 	pthread_mutex_unlock(&lock);
-	if (r)
-		return r;
-	if (cublasStatus_t e =
-		    lt[device].matmul(lt[device].handle, s->desc, &one, w, s->w, x, s->x, &zero, y,
-				      s->y, y, s->y, &s->algo, work, WORK, (cudaStream_t)stream))
-		return gpu_fail(GPU_EFAIL, 0, "cublasLt: %s", lt[device].text(e));
-	return 0;
+	return r;
+}
+
+extern "C" int
+k_product(enum tr_type type, const void *x, const void *w, void *y, uint64_t rows, uint64_t n,
+	  uint64_t d, void *work, void *stream)
+{
+	return multiply(type, x, w, type, y, rows, n, d, work, stream);
+}
+
+extern "C" int
+k_product_f32(enum tr_type type, const void *x, const void *w, float *y, uint64_t rows, uint64_t n,
+	      uint64_t d, void *work, void *stream)
+{
+	return multiply(type, x, w, TR_F32, y, rows, n, d, work, stream);
 }
 
 /* Where the rows of each expert that has any begin: in w, x and y, [3][groups]. */

@@ -60,6 +60,9 @@ int k_sinkhorn(const struct sinkhorn *s, const void *logits, uint64_t rows, uint
 size_t k_product_work(void);
 int k_product(enum tr_type type, const void *x, const void *w, void *y, uint64_t rows, uint64_t n,
 	      uint64_t d, void *work, void *stream);
+/* The same, y f32. */
+int k_product_f32(enum tr_type type, const void *x, const void *w, float *y, uint64_t rows,
+		  uint64_t n, uint64_t d, void *work, void *stream);
 /* product and select: the picks and weights of k_select from logits of type; logits NULL, or
  * where they go too; work of k_product_work bytes.  k_product_fused: in one launch, logits
  * staying on the chip.  k_product_select: that up to 128 experts or where cuBLASLt does not
@@ -75,7 +78,7 @@ int k_product_select(const struct select *s, const void *x, const void *w, uint6
 /* Grouped SwiGLU on packed rows; offsets and weights are device memory, packed at least what
  * offsets end with.  how: 0 ours (host_offsets NULL); 1 a loop of cuBLASLt products, 2
  * cuBLAS' grouped product, both told the same offsets by host_offsets, GPU_ABSENT where the
- * library does not load. */
+ * library does not load.  f->w3 NULL, which how 0 alone takes: relu(x w1^T) w2^T. */
 size_t k_ffn_work(const struct ffn *f, uint64_t packed);
 int k_ffn(const struct ffn *f, int how, const uint32_t *offsets, const uint32_t *host_offsets,
 	  uint64_t packed, const void *x, void *to, void *work, void *stream);

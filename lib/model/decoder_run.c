@@ -159,16 +159,17 @@ tell(struct run *r, uint64_t layer)
 	const struct decoder_shape *h = &r->m->shape;
 	const uint64_t rows = r->r.rows;
 	struct engine *e = r->m->e;
+	const int hidden = !r->m->opts->no_hidden;
 	const struct model_route told = {.layer = layer,
 					 .rows = rows,
 					 .logit = r->logit,
 					 .ids = r->ids,
 					 .w = r->w,
-					 .hidden = r->hidden};
+					 .hidden = hidden ? r->hidden : NULL};
 	int c;
 
 	if ((c = e->get(e, r->logit, r->r.logit, rows * h->experts)) < 0 ||
-	    (c = e->get(e, r->hidden, r->r.h, rows * h->d)) < 0 ||
+	    (hidden && (c = e->get(e, r->hidden, r->r.h, rows * h->d)) < 0) ||
 	    (c = model_finite(r->logit, rows, h->experts, layer, r->why)) < 0)
 		return c;
 	return r->seen(r->arg, &told);

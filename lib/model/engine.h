@@ -79,10 +79,13 @@ struct engine {
 	int (*put)(struct engine *e, float *to, const float *host, uint64_t n);
 	int (*get)(struct engine *e, float *host, const float *from, uint64_t n);
 
-	/* Sets w->held; parts stay mapped.  unhold: held NULL is fine. */
+	/* Sets w->held, before any step has w; parts stay mapped.  unhold: held NULL is fine. */
 	int (*hold)(struct engine *e, struct weight *w);
 	void (*unhold)(struct engine *e, struct weight *w);
-	/* Those n weights are needed soon, those that next named before are not. */
+	/* Those n weights are needed now, before the steps of a layer; those that next named
+	 * before are not: after many rows the processor lets go of their pages, where they are
+	 * mapped (struct tensor).  What followed them the last time is brought meanwhile, what is
+	 * used unnamed is waited for. */
 	int (*next)(struct engine *e, struct weight *const *w, uint64_t n);
 
 	/* x [rows][w->cols]: rows ids [rows], host, of w. */

@@ -31,6 +31,7 @@ struct model_opts {
 	int head;                     /* what a batch may want of the head */
 	uint64_t keep;                /* rows of a sequence whose keys and values stay; 0: none.
 				       * m->opts.keep may be set anew before a run without past */
+	int no_hidden;                /* of routes, hidden is not wanted: it is NULL */
 	struct engine_opts engine;    /* where it runs, and in which numbers */
 };
 

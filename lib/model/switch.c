@@ -106,6 +106,7 @@ sw_open(void **state, const struct config *c, struct tensors *t, struct engine *
 		return model_why(why, "%s: no memory", c->file);
 	s->e = e;
 	s->residual = o->residual;
+	s->no_hidden = o->no_hidden;
 	s->wanted = o->head && o->decoder;
 	s->opts = o;
 	if (sizes(s, c, &encoder, &decoder, &bias, why) < 0 || ends(c, info, why) < 0)

@@ -44,13 +44,14 @@ switch_routed(struct run *r, struct block *b, const struct spans *s)
 	const struct weight *bias = b->bias.weight.part ? &b->bias.weight : NULL;
 	const struct ffns f = {w->experts, w->d, w->ff, 1, &b->ins, NULL, &b->outs};
 	uint64_t *taken = b->taken ? b->taken : r->taken;
+	const int hidden = b->told && !w->no_hidden;
 	int no, some;
 
 	if ((no = e->linear(e, &b->router.weight, bias, r->h, r->score, n)) < 0 ||
 	    (no = e->get(e, r->logit, r->score, n * w->experts)) < 0 ||
 	    (no = model_finite(r->logit, n, w->experts, b->layer, r->why)) < 0 ||
 	    (no = e->select(e, &w->select, r->score, n, r->ids, r->w)) < 0 ||
-	    ((b->told || w->residual) && (no = e->get(e, r->hidden, r->h, n * w->d)) < 0))
+	    ((hidden || w->residual) && (no = e->get(e, r->hidden, r->h, n * w->d)) < 0))
 		return no;
 	if (!b->taken)
 		memset(taken, 0, s->n * w->experts * sizeof *taken);
@@ -61,7 +62,7 @@ switch_routed(struct run *r, struct block *b, const struct spans *s)
 					 .ids = r->ids,
 					 .w = r->w,
 					 .dropped = w->capacity == MODEL_FREE ? NULL : r->dropped,
-					 .hidden = r->hidden};
+					 .hidden = hidden ? r->hidden : NULL};
 
 	if (b->told && (no = r->seen(r->arg, &told)) < 0)
 		return no;

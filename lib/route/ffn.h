@@ -13,7 +13,8 @@ struct ffn {
 	uint32_t experts;
 	uint64_t d, hidden;       /* below 2^31 */
 	enum tr_type type;        /* of rows and weights: TR_F32, TR_F16, TR_BF16 */
-	const void *w1, *w3, *w2; /* gate and up [experts][hidden][d], down [experts][d][hidden] */
+	const void *w1, *w3, *w2; /* gate and up [experts][hidden][d], down [experts][d][hidden];
+				   * w3 NULL: of k_ffn alone */
 };
 
 enum ffn_how {

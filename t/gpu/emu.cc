@@ -1,4 +1,5 @@
 /* The other half of emu.h, and gpu.h on the CPU, as far as tests use it. */
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,8 @@
 #endif
 
 #include "../../kernels/launch.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* one launch at a time */
 
 enum { STACK = 256 << 10, SHARED = 228 << 10 };
 
@@ -260,6 +263,7 @@ emu_launch(dim3 grid, dim3 block, size_t bytes, int together, void (*thread)(voi
 		return gpu_fail(GPU_EFAIL, 0, "launch: sizes that no device has");
 	if (together && n > EMU_RESIDENT)
 		return gpu_fail(GPU_EFAIL, 0, "launch: more blocks than run at once");
+	pthread_mutex_lock(&lock);
 	emu_grid = grid, emu_dim = block;
 	work = thread, work_arg = arg;
 	launches++;
@@ -267,10 +271,58 @@ emu_launch(dim3 grid, dim3 block, size_t bytes, int together, void (*thread)(voi
 		run(0, n, bytes);
 	for (unsigned i = 0; !together && i < n; i++)
 		run(launches & 1 ? n - 1 - i : i, 1, bytes);
+	pthread_mutex_unlock(&lock);
 	return 0;
 }
 
-static char text[256];
+static thread_local char text[256];
+
+/* Copies from pinned memory are put off until something waits for them, so that what does not
+ * wait finds other numbers. */
+struct later {
+	void *to;
+	const void *from;
+	size_t n;
+	struct later *next;
+};
+struct emu_stream {
+	struct later *first, **last;
+	uint64_t sent, done;
+};
+struct emu_mark {
+	struct emu_stream *stream;
+	uint64_t upto;
+};
+struct pinned {
+	char *from;
+	size_t n;
+	struct pinned *next;
+};
+static pthread_mutex_t later_lock = PTHREAD_MUTEX_INITIALIZER; /* of all of these */
+static struct pinned *pins;
+
+static void
+catch_up(struct emu_stream *s, uint64_t upto)
+{
+	pthread_mutex_lock(&later_lock);
+	while (s && s->done < upto) {
+		struct later *l = s->first;
+
+		memcpy(l->to, l->from, l->n);
+		if (!(s->first = l->next))
+			s->last = &s->first;
+		s->done++;
+		free(l);
+	}
+	pthread_mutex_unlock(&later_lock);
+}
+
+void
+emu_before(void *stream)
+{
+	if (stream)
+		catch_up((struct emu_stream *)stream, ((struct emu_stream *)stream)->sent);
+}
 
 extern "C" {
 int
@@ -352,5 +404,126 @@ int
 gpu_sync(void)
 {
 	return 0;
+}
+
+int
+gpu_capability(void)
+{
+	return 80;
+}
+
+void *
+gpu_pinned(size_t n)
+{
+	struct pinned *p = (struct pinned *)room(nullptr, sizeof *p);
+
+	*p = {(char *)room(nullptr, n), n, pins};
+	pins = p;
+	return p->from;
+}
+
+void
+gpu_unpin(void *x)
+{
+	for (struct pinned **at = &pins, *p; (p = *at); at = &p->next)
+		if (p->from == x) {
+			*at = p->next;
+			free(p);
+			break;
+		}
+	free(x);
+}
+
+void *
+gpu_stream(void)
+{
+	struct emu_stream *s = (struct emu_stream *)room(nullptr, sizeof *s);
+
+	*s = {nullptr, &s->first, 0, 0};
+	return s;
+}
+
+void
+gpu_unstream(void *stream)
+{
+	emu_before(stream);
+	free(stream);
+}
+
+int
+gpu_send(void *to, const void *from, size_t n, void *stream)
+{
+	struct emu_stream *s = (struct emu_stream *)stream;
+	struct later *l;
+	bool pinned = false;
+
+	for (struct pinned *p = pins; p; p = p->next)
+		pinned |= (const char *)from >= p->from && (const char *)from < p->from + p->n;
+	if (!pinned) {
+		emu_before(s);
+		memcpy(to, from, n);
+		return 0;
+	}
+	l = (struct later *)room(nullptr, sizeof *l);
+	*l = {to, from, n, nullptr};
+	pthread_mutex_lock(&later_lock);
+	*s->last = l;
+	s->last = &l->next;
+	s->sent++;
+	pthread_mutex_unlock(&later_lock);
+	return 0;
+}
+
+int
+gpu_fetch(void *to, const void *from, size_t n, void *stream)
+{
+	emu_before(stream);
+	memcpy(to, from, n);
+	return 0;
+}
+
+void *
+gpu_mark(void)
+{
+	return calloc(1, sizeof(struct emu_mark));
+}
+
+void
+gpu_unmark(void *mark)
+{
+	free(mark);
+}
+
+int
+gpu_set(void *mark, void *stream)
+{
+	struct emu_mark *m = (struct emu_mark *)mark;
+
+	pthread_mutex_lock(&later_lock);
+	m->stream = (struct emu_stream *)stream;
+	m->upto = m->stream->sent;
+	pthread_mutex_unlock(&later_lock);
+	return 0;
+}
+
+int
+gpu_wait(void *mark)
+{
+	struct emu_mark *m = (struct emu_mark *)mark;
+	struct emu_stream *s;
+	uint64_t upto;
+
+	pthread_mutex_lock(&later_lock);
+	s = m->stream;
+	upto = m->upto;
+	pthread_mutex_unlock(&later_lock);
+	catch_up(s, upto);
+	return 0;
+}
+
+int
+gpu_after(void *stream, void *mark)
+{
+	return gpu_wait(mark);
 }
 }

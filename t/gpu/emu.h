@@ -99,6 +99,8 @@ void emu_meet(uint32_t mask, const char *what, uint64_t out);
 void emu_wait(enum emu_kind for_what);
 void *emu_shared(size_t bytes);
 void *emu_dynamic(void);
+/* What is enqueued on the stream is done first. */
+void emu_before(void *stream);
 /* Returns 0; blocks together need sizes that k_resident allows. */
 int emu_launch(dim3 grid, dim3 block, size_t bytes, int together, void (*thread)(void *),
 	       void *arg);
@@ -126,6 +128,7 @@ static inline int
 k_launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t bytes, void *stream,
 	 typename emu_same<P>::type... p)
 {
+	emu_before(stream);
 	return emu_call(0, kernel, grid, block, bytes, p...);
 }
 
@@ -134,6 +137,7 @@ static inline int
 k_together(void (*kernel)(P...), dim3 grid, dim3 block, size_t bytes, void *stream,
 	   typename emu_same<P>::type... p)
 {
+	emu_before(stream);
 	return emu_call(1, kernel, grid, block, bytes, p...);
 }
 
