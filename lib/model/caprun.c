@@ -143,7 +143,7 @@ caprun(struct caprun *c, uint64_t first, uint64_t end, char *why)
 		    !(p.to = calloc(n, sizeof *p.to)) || size_mul(n, vocab, &bytes) < 0 ||
 		    !(p.batch.next = p.next = calloc(bytes, sizeof *p.next)))
 			goto out;
-		p.batch.keep = kept(c, &p);
+		c->m->opts.keep = kept(c, &p);
 	}
 	r = model_run(c->m, &p.batch, c->seen, c->arg, why);
 	if (r == 0 && c->loss)

@@ -16,7 +16,7 @@ struct capture;
 /* Takes a frame; lent.  0, or a negative TR_E... that capture_run returns. */
 typedef int capture_put(void *arg, const struct tr_frame *f);
 
-/* m stays the caller's.  NULL: no memory. */
+/* m stays the caller's; its opts.keep is set here.  NULL: no memory. */
 struct capture *capture_new(struct model *m, const struct capture_opts *o);
 void capture_free(struct capture *c); /* NULL is fine */
 

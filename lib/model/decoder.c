@@ -87,8 +87,7 @@ dec_open(void **state, const struct config *c, struct tensors *t, struct engine 
 		return model_why(why, "%s: no memory", c->file);
 	}
 	m->e = e;
-	m->keep = o->keep;
-	m->no_hidden = o->no_hidden;
+	m->opts = o;
 	const struct decoder_shape *h = &m->shape;
 
 	if (decoder_shape(&m->shape, c, why) < 0 || selection(m, why) < 0 || rotation(m, why) < 0 ||

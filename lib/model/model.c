@@ -70,7 +70,6 @@ model_open(struct model *m, const char *dir, const struct model_opts *o, char *w
 
 	memset(m, 0, sizeof *m);
 	m->opts = *o;
-	m->keep = o->keep;
 	while (n > 1 && dir[n - 1] == '/')
 		n--;
 	const char *slash = memrchr(dir, '/', n), *name = slash ? slash + 1 : dir;
@@ -114,22 +113,20 @@ known(const struct model *m, const struct model_ids *of, uint64_t i, uint64_t pa
 }
 
 static int
-fits(struct model *m, const struct model_batch *b, char *why)
+fits(const struct model *m, const struct model_batch *b, char *why)
 {
-	if (!b->past)
-		m->keep = m->opts.keep && b->keep ? b->keep : m->opts.keep;
-	if (b->past && !m->keep)
+	if (b->past && !m->opts.keep)
 		return model_why(why, "a run that goes on, and nothing is kept");
 	for (uint64_t i = 0; i < b->n; i++) {
 		const uint64_t past = b->past ? b->past[i] : 0;
 
 		if (!b->target.at) {
-			if (known(m, &b->source, i, past, m->keep, why) < 0)
+			if (known(m, &b->source, i, past, m->opts.keep, why) < 0)
 				return -1;
 			continue;
 		}
 		if (known(m, &b->source, i, 0, 0, why) < 0 ||
-		    known(m, &b->target, i, past, m->keep, why) < 0)
+		    known(m, &b->target, i, past, m->opts.keep, why) < 0)
 			return -1;
 		if (b->source.at[i] == b->source.at[i + 1])
 			return model_why(why, "sequence %llu has a target and no source",

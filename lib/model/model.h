@@ -29,7 +29,8 @@ struct model_opts {
 	int decoder;                  /* of encoder-decoder models: the decoder, too */
 	const struct tr_list *layers; /* those whose routers are told; NULL or empty: all */
 	int head;                     /* what a batch may want of the head */
-	uint64_t keep;                /* rows of a sequence whose keys and values stay; 0: none */
+	uint64_t keep;                /* rows of a sequence whose keys and values stay; 0: none.
+				       * m->opts.keep may be set anew before a run without past */
 	int no_hidden;                /* of routes, hidden is not wanted: it is NULL */
 	struct engine_opts engine;    /* where it runs, and in which numbers */
 };
@@ -70,7 +71,6 @@ struct model_batch {
 	 * as it was, and the source of a run with target is as it was and not run again.  A
 	 * sequence that is over has no rows then, and its next is left alone.  NULL: all begin. */
 	const uint64_t *past;
-	uint64_t keep; /* where all begin: other than opts->keep, which is not 0; 0: that */
 	/* Wanted of the head where not NULL, with opts->head: [n][vocab], the logits after the
 	 * last row of each; and [rows] of source, or of target where there is one, -ln p of the
 	 * token after each, 0 after the last. */
@@ -112,14 +112,14 @@ struct model {
 	struct engine *engine;
 	struct model_opts opts;
 	struct model_info info;
-	uint64_t keep;  /* of the batch that began last */
 	char type[64];  /* model_type */
 	char name[256]; /* last part of the directory */
 	void *state;
 };
 
 /* dir: config.json with safetensors beside it.  why [MODEL_WHY]: one line that names file,
- * tensor and shape.  o is copied, the list in it is lent.  0; -1, or ENGINE_ABSENT, and why. */
+ * tensor and shape.  o is copied, the list in it is lent; *m stays in its place
+ * until model_close.  0; -1, or ENGINE_ABSENT, and why. */
 int model_open(struct model *m, const char *dir, const struct model_opts *o, char *why);
 /* 0, or a negative TR_E... and why. */
 int model_run(struct model *m, const struct model_batch *b, model_seen *seen, void *arg, char *why);

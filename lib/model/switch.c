@@ -106,8 +106,9 @@ sw_open(void **state, const struct config *c, struct tensors *t, struct engine *
 		return model_why(why, "%s: no memory", c->file);
 	s->e = e;
 	s->residual = o->residual;
+	s->no_hidden = o->no_hidden;
 	s->wanted = o->head && o->decoder;
-	s->keep = o->decoder ? o->keep : 0;
+	s->opts = o;
 	if (sizes(s, c, &encoder, &decoder, &bias, why) < 0 || ends(c, info, why) < 0)
 		goto bad;
 	if (o->capacity)

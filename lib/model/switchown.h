@@ -41,6 +41,7 @@ struct stack {
 };
 
 struct sw {
+	const struct model_opts *opts;
 	struct engine *e;
 	struct stack encoder, decoder;
 	struct matrix shared, head; /* head: where the embedding is not */
@@ -48,6 +49,7 @@ struct sw {
 	uint64_t vocab, d, dk, heads, ff, experts, buckets, distance, capacity, keep;
 	double eps;
 	int residual, wanted, tied; /* wanted: the head */
+	int no_hidden;
 	struct select select;
 	/* of sequences that go on: how many there are, rows of their sources end to end */
 	uint64_t n, *at; /* [n + 1] */

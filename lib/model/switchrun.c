@@ -285,7 +285,7 @@ switch_run(void *state, const struct model_batch *b, model_seen *seen, void *arg
 	float *x = NULL, *y = NULL;
 	int no = 0, e = 0;
 
-	if (b->past && (!second || !s->keep))
+	if (b->past && !second)
 		return model_why(why, "an encoder's sequences do not go on"), TR_EVALUE;
 	if (b->past && s->n != b->n)
 		return model_why(why, "%llu sequences go on, but %llu are kept",
@@ -293,7 +293,7 @@ switch_run(void *state, const struct model_batch *b, model_seen *seen, void *arg
 		       TR_EVALUE;
 	if (begins) {
 		switch_forget(s);
-		s->keep = s->keep && b->keep ? b->keep : s->keep;
+		s->keep = s->opts->decoder ? s->opts->keep : 0;
 	}
 	r.rows = MAX(n, m);
 	x = switch_em(s->e, n, s->d, &no);
