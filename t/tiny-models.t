@@ -6,7 +6,7 @@ py=$(for p in python3 /usr/bin/python3; do "$p" -c 'import numpy' 2>/dev/null &&
 
 is 'at most 3 MB' 1 sh -c "cat $EX/tiny-switch/* $EX/tiny-qwen/* | wc -c | awk '{ print \$1 <= 3e6 }'"
 
-# ids of the 72 sentences, a batch each, of three data sets
+# ids of the 108 sentences, a batch each, of three data sets
 awk -F'\t' 'BEGIN { print "{\"kind\":\"trace\",\"v\":1,\"layers\":0,\"experts\":0,\"topk\":0}" }
 { n = split($2, id, " "); t = s = p = h = ""; b = NR - 1
   for (i = 1; i <= n; i++) { c = i > 1 ? "," : ""; t = t c id[i]; s = s c b; p = p c i - 1; h = h c 0 }
@@ -14,7 +14,7 @@ awk -F'\t' 'BEGIN { print "{\"kind\":\"trace\",\"v\":1,\"layers\":0,\"experts\":
   printf "{\"kind\":\"tok\",\"batch\":%d,\"rows\":%d,\"cols\":\"tok:u32,seq:u32,pos:u32,phase:u8\",\"tok\":[%s],\"seq\":[%s],\"pos\":[%s],\"phase\":[%s]}\n", b, n, t, s, p, h }
 END { printf "{\"kind\":\"end\",\"frames\":%d}\n", 2 * NR }' "$GOLD/tiny-switch.ids" | jsonl2trace >ids.trace
 ok 'tiny-switch runs' sh -c "router-capture '$EX/tiny-switch' <ids.trace >t.trace"
-is 'four routers, each sentence' '72 1 72 3 72 5 72 7' sh -c '
+is 'four routers, each sentence' '108 1 108 3 108 5 108 7' sh -c '
 	trace-heads t.trace | sed -n "s/^@route.* layer=\([0-9]*\).*/\1/p" | sort | uniq -c | xargs'
 trace-filter -b 0 t.trace | trace2jsonl | sed -n 's/.*"logit":\(.*\]\]\).*/\1/p' | tr -d '[]' | tr , '\n' >got
 is 'logits within 1e-4 of torch' 'near' sh -c "paste got '$GOLD/tiny-switch.logits' |
