@@ -84,7 +84,7 @@ struct decoder {
 	struct select select;
 	int whole; /* the head may be wanted */
 	const struct model_opts *opts;
-	uint64_t keep, cached; /* rows, sequences of the caches */
+	uint64_t cached, kept; /* sequences, and rows of each, that caches have room for */
 };
 
 /* Tensors of layers [0, m->n) into m->layer, and what stands before and behind them; why is

@@ -68,16 +68,30 @@ room_free(struct run *r)
 		free(host[i]);
 }
 
-/* Caches of n sequences, which stay while n does. */
+static void
+forget(struct decoder *m)
+{
+	struct engine *e = m->e;
+
+	for (uint64_t i = 0; i < m->n; i++) {
+		struct cache *c = &m->layer[i].cache;
+
+		e->drop(e, c->k);
+		e->drop(e, c->v);
+		c->k = c->v = NULL;
+	}
+	m->cached = m->kept = 0;
+}
+
+/* Caches for what is kept of the sequences; those of another shape go. */
 static int
 caches(struct run *r)
 {
 	struct decoder *m = r->m;
 	const struct decoder_shape *h = &m->shape;
-	const uint64_t n = r->b->n;
-	struct engine *e = m->e;
+	const uint64_t n = r->b->n, keep = m->opts->keep;
 
-	if (m->cached == n)
+	if (keep ? m->cached == n && m->kept >= keep : !m->cached)
 		return 0;
 	for (uint64_t i = 0; r->b->past && i < n; i++)
 		if (r->b->past[i]) {
@@ -85,19 +99,19 @@ caches(struct run *r)
 				  (unsigned long long)i);
 			return TR_EUSE;
 		}
-	m->cached = 0;
-	for (uint64_t i = 0; i < m->n; i++) {
+	forget(m);
+	for (uint64_t i = 0; keep && i < m->n; i++) {
 		struct cache *c = &m->layer[i].cache;
 
-		e->drop(e, c->k);
-		e->drop(e, c->v);
-		c->k = c->v = NULL;
-		c->cap = m->keep;
-		if (some(r, &c->k, n * c->cap, h->kv_heads * h->dk) < 0 ||
-		    some(r, &c->v, n * c->cap, h->kv_heads * h->dv) < 0)
+		c->cap = keep;
+		if (some(r, &c->k, n * keep, h->kv_heads * h->dk) < 0 ||
+		    some(r, &c->v, n * keep, h->kv_heads * h->dv) < 0) {
+			forget(m);
 			return TR_ENOMEM;
+		}
 	}
-	m->cached = n;
+	m->cached = keep ? n : 0;
+	m->kept = keep;
 	return 0;
 }
 
@@ -202,7 +216,7 @@ forward(struct run *r)
 	struct engine *e = m->e;
 	int c = room(r);
 
-	if (c < 0 || (m->keep && (c = caches(r)) < 0) ||
+	if (c < 0 || (c = caches(r)) < 0 ||
 	    (c = e->embed(e, &m->embed.w, r->b->source.ids, r->r.rows, r->r.x)) < 0)
 		return c;
 	for (uint64_t i = 0; i < m->n; i++) {
@@ -225,13 +239,9 @@ decoder_run(void *state, const struct model_batch *b, model_seen *seen, void *ar
 
 	if (b->target.at)
 		return TR_EUSE;
-	if (!b->past && (r.m->opts->keep > r.m->keep || r.m->cached != b->n)) {
-		r.m->keep = r.m->opts->keep;
-		r.m->cached = 0;
-	}
 	r.spans = (struct spans){b->n, b->source.at, b->past};
 	r.r.rows = b->source.at[b->n];
-	r.whole = r.m->whole && (b->next || b->nll || r.m->keep);
+	r.whole = r.m->whole && (b->next || b->nll || r.m->opts->keep);
 	if ((c = windowed(&r)) == 0)
 		c = forward(&r);
 	room_free(&r);

@@ -118,7 +118,8 @@ struct model {
 };
 
 /* dir: config.json with safetensors beside it.  why [MODEL_WHY]: one line that names file,
- * tensor and shape.  o is copied, the list in it is lent.  0; -1, or ENGINE_ABSENT, and why. */
+ * tensor and shape.  o is copied, the list in it is lent; *m stays in its place
+ * until model_close.  0; -1, or ENGINE_ABSENT, and why. */
 int model_open(struct model *m, const char *dir, const struct model_opts *o, char *why);
 /* 0, or a negative TR_E... and why. */
 int model_run(struct model *m, const struct model_batch *b, model_seen *seen, void *arg, char *why);

@@ -285,7 +285,7 @@ switch_run(void *state, const struct model_batch *b, model_seen *seen, void *arg
 	float *x = NULL, *y = NULL;
 	int no = 0, e = 0;
 
-	if (b->past && (!second || !s->keep))
+	if (b->past && !second)
 		return model_why(why, "an encoder's sequences do not go on"), TR_EVALUE;
 	if (b->past && s->n != b->n)
 		return model_why(why, "%llu sequences go on, but %llu are kept",

@@ -346,6 +346,18 @@ steps(const struct said *e)
 		end(0, "runs in steps");
 	else
 		compare(&got, e, "in steps", 1);
+	/* the same model, that keeps nothing any more, and then is said to */
+	said_free(&got);
+	said_new(&got, e);
+	memset(past, 0, sizeof past);
+	m.opts.keep = 0;
+	if (bad || run(&m, &got, past, until, 0) < 0)
+		end(0, "runs without what was kept");
+	else
+		compare(&got, e, "without what was kept", 0);
+	past[tokens.n - 1] = 1;
+	m.opts.keep = most;
+	end(run(&m, &got, past, until, 0) < 0, "does not go on after rows that are not kept");
 	model_close(&m);
 	said_free(&got);
 }
