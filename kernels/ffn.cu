@@ -337,7 +337,8 @@ ffn_type(const struct ffn *f, int how, const uint32_t *offsets, const uint32_t *
 			     (uint32_t)f->d,
 			     !f->w3};
 	struct grouped out = {hidden,  f->w2,      NULL,           to,
-			      offsets, f->experts, (uint32_t)f->d, (uint32_t)f->hidden};
+			      offsets, f->experts, (uint32_t)f->d, (uint32_t)f->hidden,
+			      0};
 	int r;
 
 	if (how == 0) {

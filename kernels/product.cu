@@ -200,7 +200,8 @@ shape_find(const struct lt *l, const struct shape *want, struct shape **found)
 	struct shape **at = &shapes[want->device], *s;
 	cublasStatus_t e;
 
-	for (int kept = 0; (s = *at); at = &s->next) {
+	for (int kept = 0; *at; at = &s->next) {
+		s = *at;
 		if (s->type == want->type && s->out == want->out && s->rows == want->rows &&
 		    s->n == want->n && s->d == want->d && s->aligned == want->aligned) {
 			*at = s->next;
