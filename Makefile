@@ -247,6 +247,7 @@ install: all
 	install -m 755 $(BINS) $(MPI) $(wildcard pipelines/*) $(DESTDIR)$(LIBEXECDIR)
 	install -m 644 examples/small.trace examples/system.jsonc examples/prompts.tsv $(DESTDIR)$(DATADIR)
 	install -m 644 examples/text/*.jsonl $(DESTDIR)$(DATADIR)/text
+	for m in tiny-switch tiny-qwen; do install -D -m 644 -t $(DESTDIR)$(DATADIR)/$$m examples/$$m/*; done
 	install -m 644 lib/core/moetrace.h $(DESTDIR)$(INCLUDEDIR)
 	install -m 644 $(B)/libmoetrace.a $(DESTDIR)$(LIBDIR)
 	install -m 755 $(B)/libmoetrace.so.0 $(DESTDIR)$(LIBDIR)
