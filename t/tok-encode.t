@@ -82,12 +82,36 @@ is '--ids' '1 2 3||4' paste -sd'|' got
 fails 2 'not an id' 'printf "1\n2 x 3\n" | tok-encode --ids -' 'standard input:2:3: not an id'
 fails 2 'too great an id' 'echo 4294967295 | tok-encode --ids -' ':1:1: not an id'
 fails 2 'no ids' 'tok-encode --ids /dev/null' 'no text'
+printf '7 1\n\n7 4 4\n' >target.ids
+is '--target: rows of phase 1' '1:0 2:0 3:0 7:1 1:1|4:0 7:1 4:1 4:1' sh -c "tok-encode --ids some.ids --target target.ids | trace2jsonl | jq -r 'select(.kind == \"tok\") | [.tok, .phase] | transpose | map(\"\\(.[0]):\\(.[1])\") | join(\" \")' | paste -sd'|'"
+fails 2 '--target: fewer lines' 'echo 1 | tok-encode --ids some.ids --target -' 'standard input ends before line 2 of some.ids'
+fails 2 '--target: more' 'printf "1\n2\n3\n4\n" | tok-encode --ids some.ids --target -' 'some.ids ends before line 4'
+fails 2 '--target alone' 'tok-encode -m uni.json --target some.ids x.txt' 'of --ids'
+fails 2 '--target and --decoder' 'tok-encode --ids some.ids --target target.ids --decoder 0' 'without --decoder'
 fails 2 '--ids and a tokenizer' 'tok-encode --ids x.txt -m uni.json' '--ids takes no tokenizer'
 S=$DATA/switch-tiny
 if [ -d "$S" ]; then
 	is 'what router-capture reads' 200 sh -c "tok-encode --ids '$S/ids-200.txt' | router-capture '$S' --capacity 4 | trace2jsonl | sed -n 's/.*\"layer\":1,.*\"rows\":\([0-9]*\).*/\1/p'"
+	np=$(for p in python3 /usr/bin/python3; do "$p" -c 'import numpy' 2>/dev/null && echo "$p" && break; done)
+	for c in '200 4 zero enc-200-cap4-zero' '200 4 residual enc-200-cap4-residual' '40 64 zero enc-40-cap64' '40 64 zero dec-16-cap64'; do
+		# shellcheck disable=SC2086
+		set -- $c
+		case $4 in
+		dec*) also="--target $S/ids-dec-16.txt" run='--decoder -l 5,7' ;;
+		*) also='' run='-l 1,3' ;;
+		esac
+		# shellcheck disable=SC2086
+		tok-encode --ids "$S/ids-$1.txt" $also | router-capture "$S" --capacity "$2" --dropped "$3" $run | trace2npz -o got.npz
+		is "$4: within 1e-5 of the greatest" near "$np" -c "
+import numpy as np
+want = np.load('$S/$4.npy')
+got = np.load('got.npz')['logit'].transpose(1, 0, 2)
+got = got[:, ~np.isnan(got).any(axis=(0, 2))]
+print('near' if got.shape == want.shape and abs(got - want).max() <= 1e-5 * abs(want).max() else 'far')"
+	done
 	is 'its decoder, too' 'layer=5 layer=7' sh -c "tok-encode --ids '$S/ids-40.txt' --decoder 0 | router-capture '$S' --decoder -l 5,7 | trace-heads | grep -o 'layer=[0-9]*' | xargs"
 else
+	for i in 1 2 3 4; do skip_one 'no shipped checkpoint here'; done
 	skip_one 'no shipped checkpoint here'
 	skip_one 'no shipped checkpoint here'
 fi

@@ -7,7 +7,8 @@ struct text {
 	size_t at, n; /* of item's bytes, then of its rows */
 	uint64_t seq;
 	struct item_from from;
-	int ids; /* they are ids already, from the first */
+	int ids;   /* they are ids already, from the first */
+	int phase; /* of its rows */
 };
 
 /* A frame that stays, or the texts of a batch. */
@@ -142,9 +143,10 @@ item_text(struct item *m, const char *p, size_t n, uint64_t batch, uint64_t seq,
 }
 
 long long
-item_ids(struct item *m, const char *p, size_t n, uint64_t batch, uint64_t seq, size_t *bad)
+item_ids(struct item *m, const char *p, size_t n, uint64_t batch, uint64_t seq, int phase,
+	 size_t *bad)
 {
-	const struct text t = {.seq = seq, .ids = 1};
+	const struct text t = {.seq = seq, .ids = 1, .phase = phase};
 	struct bytes ids = {0};
 	size_t count;
 	uint64_t id;
@@ -178,11 +180,11 @@ item_size(const struct item *m)
 static size_t
 rows(struct item *m, const struct text *t, const struct item_opts *o, size_t row)
 {
-	for (int phase = 0; phase <= o->shifted; phase++)
+	for (int phase = t->phase; phase <= (t->phase | o->shifted); phase++)
 		for (size_t i = 0; i < t->n; i++, row++) {
-			m->tok[row] = !phase ? m->ids.v[t->at + i]
-				      : i    ? m->ids.v[t->at + i - 1]
-					     : o->start;
+			m->tok[row] = phase == t->phase ? m->ids.v[t->at + i]
+				      : i               ? m->ids.v[t->at + i - 1]
+							: o->start;
 			m->seq[row] = (uint32_t)t->seq;
 			m->pos[row] = (uint32_t)i;
 			m->phase[row] = (uint8_t)phase;

@@ -24,9 +24,9 @@ struct item_from {
 /* Add a text of n bytes, copied: 0 or TR_ENOMEM. */
 int item_text(struct item *m, const char *p, size_t n, uint64_t batch, uint64_t seq,
 	      struct item_from from);
-/* The same of decimal ids with blanks between them: their number, TR_ENOMEM, or TR_EVALUE and
- * *bad, how much of the text is before what is no id. */
-long long item_ids(struct item *m, const char *p, size_t n, uint64_t batch, uint64_t seq,
+/* The same of decimal ids with blanks between them, rows of that phase: their number, TR_ENOMEM,
+ * or TR_EVALUE and *bad, how much of the text is before what is no id. */
+long long item_ids(struct item *m, const char *p, size_t n, uint64_t batch, uint64_t seq, int phase,
 		   size_t *bad);
 size_t item_size(const struct item *m); /* bytes of texts and ids, so far */
 

@@ -4,17 +4,16 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "../../lib/format/record.h"
 #include "../../lib/token/item.h"
 #include "../../lib/token/open.h"
+#include "../../lib/token/textin.h"
 #include "pool.h"
 #include "tool.h"
 
 enum { ITEM = 1 << 16, FRAMES = 256 }; /* what a thread takes: bytes of text, or texts */
 
-static const char *model, *ids_file;
+static const char *model, *ids_file, *target_file;
 static int lines;
 static uint64_t most = 256, start = TR_NONE;
 
@@ -26,6 +25,8 @@ static const struct opt opts[] = {
 	 UINT32_MAX - 1},
 	{0, "lines", NULL, OPT_FLAG, &lines, "the input is plain lines, a text each", 0, 0},
 	{0, "ids", "FILE", OPT_STR, &ids_file, "take ids instead: a sequence a line", 0, 0},
+	{0, "target", "FILE", OPT_STR, &target_file, "with --ids: ids that the decoder reads", 0,
+	 0},
 	{0},
 };
 
@@ -46,8 +47,7 @@ static struct token_run **runs;
 static int nruns;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static struct record *record; /* --lines */
-static int record_fd, operand;
+static struct textin in; /* --lines */
 static uint64_t texts;
 static struct tr_frame frame; /* the one that was read and not taken */
 static int waiting, eof;
@@ -83,41 +83,6 @@ open_section(void)
 	tool_open(&t, &f);
 }
 
-/* A line of the files: 1, or 0 at the end. */
-static int
-next_line(struct record_text *to)
-{
-	static char *in[] = {"-"};
-	uint64_t row;
-	int rc = 0;
-
-	to->n = 0;
-	for (;;) {
-		const char *file;
-
-		while (record && (rc = record_next(record, &row)) > 0) {
-			texts++;
-			if ((rc = record_field(record, "text", to)))
-				break;
-		}
-		if (rc > 0)
-			return 1;
-		if (rc < 0)
-			die("%s:%s", t.nfiles ? t.files[operand - 1] : "standard input",
-			    record_err(record));
-		if (record_fd)
-			close(record_fd);
-		record_free(record);
-		record = NULL;
-		if (operand == (t.nfiles ? t.nfiles : 1))
-			return 0;
-		file = (t.nfiles ? t.files : in)[operand++];
-		record_fd = tool_fd(&file);
-		if (!(record = record_open(record_fd, RECORD_LINES, TR_BYTES_MAX)))
-			die("no memory");
-	}
-}
-
 static void *
 next_lines(void *arg)
 {
@@ -129,8 +94,9 @@ next_lines(void *arg)
 	if (!m)
 		die("no memory");
 	while (!eof && n < FRAMES && item_size(m) < ITEM) {
-		if ((eof = !next_line(&line)))
+		if ((eof = !textin_next(&in, &t, &line)))
 			break;
+		texts = in.lines;
 		if (texts > UINT32_MAX)
 			die("more lines than a seq counts");
 		from.number = texts;
@@ -232,34 +198,38 @@ done(void *arg, void *item)
 	return 0;
 }
 
-/* --ids: a sequence a line. */
+/* --ids: a sequence a line, and with --target what the decoder reads. */
 static void
 read_ids(void)
 {
-	struct tool_file m;
-	const char *p, *end, *stop;
-	size_t bad;
+	struct tool_file m, to = {0};
+	size_t at = 0, target = 0;
+	long long n, second;
 
 	tool_slurp(&m, ids_file);
-	p = (const char *)m.p;
-	end = p + m.n;
-	for (uint64_t line = 0; p < end; p = stop + 1, line++) {
+	if (target_file)
+		tool_slurp(&to, target_file);
+	for (uint64_t line = 0;; line++) {
 		struct item *item = item_new();
-		long long n;
 
-		stop = memchr(p, '\n', (size_t)(end - p));
-		stop = stop ? stop : end;
-		n = item ? item_ids(item, p, (size_t)(stop - p), line, line, &bad) : TR_ENOMEM;
-		if (n == TR_EVALUE)
-			die("%s:%llu:%zu: not an id", m.name, (unsigned long long)line + 1,
-			    bad + 1);
-		if (n < 0 || line > UINT32_MAX)
-			die(n < 0 ? "no memory" : "more lines than a seq counts");
+		if (!item || line > UINT32_MAX)
+			die(item ? "more lines than a seq counts" : "no memory");
+		n = textin_ids(item, &m, &at, line, 0);
+		second = target_file ? textin_ids(item, &to, &target, line, 1) : n;
+		if ((n < 0) != (second < 0))
+			die("%s ends before line %llu of %s", n < 0 ? m.name : to.name,
+			    (unsigned long long)line + 1, n < 0 ? to.name : m.name);
+		if (n < 0) {
+			item_free(item);
+			break;
+		}
 		texts += n > 0;
 		item_encode(item, NULL, &O);
 		done(NULL, item);
 	}
 	tool_unslurp(&m);
+	if (target_file)
+		tool_unslurp(&to);
 }
 
 int
@@ -271,6 +241,8 @@ main(int argc, char **argv)
 	if (ids_file ? model || lines || t.nfiles : !model)
 		die(ids_file ? "--ids takes no tokenizer and no other input"
 			     : "no -m: a folder with tokenizer.json");
+	if (target_file && (!ids_file || start != TR_NONE))
+		die("--target is of --ids, without --decoder");
 	O.most = (size_t)most;
 	O.shifted = start != TR_NONE;
 	O.start = (uint32_t)start;
