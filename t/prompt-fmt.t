@@ -101,6 +101,9 @@ done | cut -d/ -f 4 >drawn
 # 1000 draws of 0..999: the mean is 499.5, its deviation about 9
 ok 'from all of it' awk '{ n++; s += $1 } END { exit !(n == 1000 && s / n > 455 && s / n < 545) }' drawn
 
+# batches
+is '--batch: so many prompts each, seq counts on' '0:0 0:1 0:2 1:3 1:4' sh -c 'prompt-fmt --rules r --order round-robin --samples 5 --batch 3 many.jsonl | trace-heads | sed -n "s/^@text batch=\([0-9]*\) seq=\([0-9]*\).*/\1:\2/p" | xargs'
+same 'the same prompts' 'prompt-fmt --rules r --samples 5 --batch 3 many.jsonl | texts' 'prompt-fmt --rules r --samples 5 many.jsonl | texts'
 # order
 robin() { prompt-fmt --rules r --order round-robin --samples-per-set 3 "$@" | ids | cut -d/ -f 1 | paste -sd' ' -; }
 is 'round robin' 'few many few many few many' robin few.jsonl many.jsonl

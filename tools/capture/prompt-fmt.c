@@ -22,7 +22,7 @@ static const char shipped[] =
 
 static int format = -1, order;
 static const char *rules_file;
-static uint64_t least = 21, most = 600, per_set, total, max_record = (uint64_t)64 << 20;
+static uint64_t least = 21, most = 600, per_set, total, batch = 1, max_record = (uint64_t)64 << 20;
 
 static const struct opt opts[] = {
 	{0, "rules", "FILE", OPT_STR, &rules_file, "fields and prefixes (those of prompts.tsv)", 0,
@@ -35,6 +35,8 @@ static const struct opt opts[] = {
 	 UINT32_MAX},
 	{0, "samples", "N", OPT_U64, &total, "of all sets, evenly", 1, UINT32_MAX},
 	{0, "order", "shuffle|round-robin", OPT_WORD, &order, "of the prompts (shuffle)", 0, 0},
+	{0, "batch", "N", OPT_U64, &batch, "prompts of a batch, which run together (1)", 1,
+	 UINT32_MAX},
 	{0, "max-record", "N", OPT_SIZE, &max_record, "refuse longer records (64M)", 1,
 	 (uint64_t)1 << 30},
 	{0},
@@ -135,7 +137,7 @@ put(const struct set *s, const struct sample *x, uint64_t number)
 
 	sprintf(id, "%s/%llu", s->name.id, (unsigned long long)x->row);
 	tr_new(&f, "seq");
-	tr_setu(&f, "batch", number);
+	tr_setu(&f, "batch", number / batch);
 	tr_setu(&f, "seq", number);
 	if (tr_set(&f, "dataset", s->name.set) < 0 || tr_set(&f, "sample", id) < 0)
 		die("%s: a name that is too long", s->file);
@@ -145,7 +147,7 @@ put(const struct set *s, const struct sample *x, uint64_t number)
 		text[n - 1] = ' ';
 	memcpy(text + n, x->text, x->n);
 	tr_new(&f, "text");
-	tr_setu(&f, "batch", number);
+	tr_setu(&f, "batch", number / batch);
 	tr_setu(&f, "seq", number);
 	tr_payload(&f, text, n + x->n);
 	tool_put(&t, &f);
