@@ -9,7 +9,7 @@ cd 1 || exit
 for f in routing.trace written.trace coact.trace cost.trace best.place layer2.csv report.html; do
 	is "the same bytes: $f" '' cmp "a/$f" "../2/a/$f"
 done
-is 'text, tokens, routes: a batch a sentence' "$(cat "$TOP"/examples/text/*.jsonl | wc -l)" sh -c 'trace-heads a/routing.trace | grep -c "^@tok"'
+is 'text, tokens, routes: a batch of twelve sentences' "$(($(cat "$TOP"/examples/text/*.jsonl | wc -l) / 12))" sh -c 'trace-heads a/routing.trace | grep -c "^@tok"'
 is 'a domain prefers some expert in each layer' '12 12' sh -c 'echo $(grep -c "^layer.*expert.*times$" ../said) $(sed -n "s/.*expert.*\t\(.*\) times/\1/p" ../said | awk "\$1 > 1.0" | wc -l)'
 is 'three prompts, and what is written behind them' '3' grep -c '^   \.\.\. ' ../said
 is 'a placement that costs less' 1 sh -c 'sed -n "s/.*(\(.*\) % less)/\1/p" ../said | awk "{ print (\$1 > 0) }"'
