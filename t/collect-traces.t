@@ -83,4 +83,5 @@ if [ -d "$TOP/examples/tiny-switch" ] && [ -x "$BUILD/bin/tok-encode" ]; then
 else
 	skip_one 'no examples/tiny-switch, or no tok-encode'
 fi
+fails 2 'an option' 'collect-traces --nosuch' '--nosuch: no such option'
 done_testing
