@@ -180,4 +180,6 @@ for a, b in zip(got, want):
     if a != b: print(repr(a)[:200], repr(b)[:200])' "$dir.$how"
 	done
 done
+is 'ids of a decoder' '0 5 0 0 0|0 0 0 0 1|0 2 0 1 1|1 4 1 0 0|1 3 1 0 1' sh -c "printf '5|0 2\\n 4 | 3 \\n' | tok-encode --ids - --decoder 9 -t | awk -F'\t' '!/#/ { print \$1, \$3, \$4, \$5, \$6 }' | paste -sd'|'"
+fails 2 'two of them' 'echo "1|2|3" | tok-encode --ids -' ':1:4: not an id'
 done_testing

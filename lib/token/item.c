@@ -7,7 +7,8 @@ struct text {
 	size_t at, n; /* of item's bytes, then of its rows */
 	uint64_t seq;
 	struct item_from from;
-	int ids; /* they are ids already, from the first */
+	int ids;        /* they are ids already, from the first */
+	size_t decoder; /* less 1, the first that the decoder reads; 0: none is its own */
 };
 
 /* A frame that stays, or the texts of a batch. */
@@ -144,22 +145,26 @@ item_text(struct item *m, const char *p, size_t n, uint64_t batch, uint64_t seq,
 long long
 item_ids(struct item *m, const char *p, size_t n, uint64_t batch, uint64_t seq, size_t *bad)
 {
-	const struct text t = {.seq = seq, .ids = 1};
+	struct text t = {.seq = seq, .ids = 1};
 	struct bytes ids = {0};
 	size_t count;
 	uint64_t id;
 	int rc = 0;
 
 	for (size_t i = 0, from; i < n && rc == 0; i++) {
-		for (from = i; i < n && p[i] != ' ' && p[i] != '\t' && p[i] != '\r';)
+		for (from = i; i < n && !memchr(" \t\r|", p[i], 4);)
 			i++;
 		*bad = from;
-		if (i == from)
-			continue;
-		if (num_u64n(p + from, p + i, 0, UINT32_MAX - 1, &id) < 0)
+		if (i > from && num_u64n(p + from, p + i, 0, UINT32_MAX - 1, &id) < 0)
 			rc = TR_EVALUE;
-		else if (bytes_put(&ids, (const char *)&(uint32_t){(uint32_t)id}, 4) < 0)
+		else if (i > from &&
+			 bytes_put(&ids, (const char *)&(uint32_t){(uint32_t)id}, 4) < 0)
 			rc = TR_ENOMEM;
+		if (rc || i == n || p[i] != '|')
+			continue;
+		*bad = i;
+		rc = t.decoder ? TR_EVALUE : 0;
+		t.decoder = ids.n / 4 + 1;
 	}
 	count = ids.n / 4;
 	if (rc == 0)
@@ -174,19 +179,23 @@ item_size(const struct item *m)
 	return m->in.n;
 }
 
-/* Rows of a text: its ids, and once more shifted. */
+/* Rows of a text: its ids, and once more shifted, or the decoder's own. */
 static size_t
 rows(struct item *m, const struct text *t, const struct item_opts *o, size_t row)
 {
-	for (int phase = 0; phase <= o->shifted; phase++)
-		for (size_t i = 0; i < t->n; i++, row++) {
-			m->tok[row] = !phase ? m->ids.v[t->at + i]
-				      : i    ? m->ids.v[t->at + i - 1]
-					     : o->start;
+	for (int phase = 0; phase <= (o->shifted || t->decoder); phase++) {
+		const int shifted = phase && !t->decoder;
+		const size_t from = phase && t->decoder ? t->decoder - 1 : 0;
+		const size_t to = !phase && t->decoder ? t->decoder - 1 : t->n;
+
+		for (size_t i = from; i < to; i++, row++) {
+			m->tok[row] =
+				shifted && !i ? o->start : m->ids.v[t->at + i - (size_t)shifted];
 			m->seq[row] = (uint32_t)t->seq;
-			m->pos[row] = (uint32_t)i;
+			m->pos[row] = (uint32_t)(i - from);
 			m->phase[row] = (uint8_t)phase;
 		}
+	}
 	return row;
 }
 

@@ -24,7 +24,7 @@ struct item_from {
 /* Add a text of n bytes, copied: 0 or TR_ENOMEM. */
 int item_text(struct item *m, const char *p, size_t n, uint64_t batch, uint64_t seq,
 	      struct item_from from);
-/* The same of decimal ids with blanks between them: their number, TR_ENOMEM, or TR_EVALUE and
+/* The same of decimal ids with blanks between them, behind a | the decoder's own: their number, TR_ENOMEM, or TR_EVALUE and
  * *bad, how much of the text is before what is no id. */
 long long item_ids(struct item *m, const char *p, size_t n, uint64_t batch, uint64_t seq,
 		   size_t *bad);

@@ -25,7 +25,8 @@ static const struct opt opts[] = {
 	 "add what the decoder behind an encoder reads: this token, then the text's", 0,
 	 UINT32_MAX - 1},
 	{0, "lines", NULL, OPT_FLAG, &lines, "the input is plain lines, a text each", 0, 0},
-	{0, "ids", "FILE", OPT_STR, &ids_file, "take ids instead: a sequence a line", 0, 0},
+	{0, "ids", "FILE", OPT_STR, &ids_file,
+	 "take ids instead: a sequence a line, behind a | the decoder's", 0, 0},
 	{0},
 };
 
