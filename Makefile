@@ -17,6 +17,7 @@ LIBEXECDIR ?= $(PREFIX)/libexec/moetrace
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 DATADIR ?= $(PREFIX)/share/moetrace
+MODELS = $(wildcard examples/tiny-*)
 COMPDIR ?= $(PREFIX)/share/bash-completion/completions
 CFLAGS ?= -O2 -g
 PKG_CONFIG ?= pkg-config
@@ -243,11 +244,12 @@ build/fuzz/%: t/fuzz/%.c $(LIB) $(wildcard kernels/*_none.c)
 install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBEXECDIR) \
 		$(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man3 \
-		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(COMPDIR) $(DESTDIR)$(DATADIR)/text
+		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(COMPDIR) $(DESTDIR)$(DATADIR)/text \
+		$(addprefix $(DESTDIR)$(DATADIR)/,$(notdir $(MODELS)))
 	install -m 755 $(BINS) $(MPI) $(wildcard pipelines/*) $(DESTDIR)$(LIBEXECDIR)
 	install -m 644 examples/small.trace examples/system.jsonc examples/prompts.tsv $(DESTDIR)$(DATADIR)
 	install -m 644 examples/text/*.jsonl $(DESTDIR)$(DATADIR)/text
-	for m in tiny-switch tiny-qwen; do install -D -m 644 -t $(DESTDIR)$(DATADIR)/$$m examples/$$m/*; done
+	for m in $(notdir $(MODELS)); do install -m 644 examples/$$m/* $(DESTDIR)$(DATADIR)/$$m; done
 	install -m 644 lib/core/moetrace.h $(DESTDIR)$(INCLUDEDIR)
 	install -m 644 $(B)/libmoetrace.a $(DESTDIR)$(LIBDIR)
 	install -m 755 $(B)/libmoetrace.so.0 $(DESTDIR)$(LIBDIR)

@@ -50,7 +50,7 @@ fails 2 'fewer traces than layers' "$C --traces 1 --output x.trace" '--traces 1:
 ok 'mode real' $C --mode real --traces 31 --output real
 is 'is all real, in whole samples, its metadata beside it' '30 0' parts real.json
 $C --mode real --traces 600 --output few.trace 2>err
-is 'real ones that lack are told' 'collect-traces: real: 108 samples of 300: 216 real traces, not 600' cat err
+is 'real ones that lack are told' 'collect-traces: real: 108 samples, not 300: 216 real traces, not 600' cat err
 is 'and not replaced' '216 0' parts few.json
 same 'the same trace again, from another folder' 'cat mixed.trace' \
 	"mkdir -p other && cd other && $C --traces 200 --mode mixed --real-ratio 0.7 --output again.trace && cat again.trace"
@@ -83,4 +83,5 @@ if [ -d "$TOP/examples/tiny-switch" ] && [ -x "$BUILD/bin/tok-encode" ]; then
 else
 	skip_one 'no examples/tiny-switch, or no tok-encode'
 fi
+fails 2 'an option' 'collect-traces --nosuch' '--nosuch: no such option'
 done_testing

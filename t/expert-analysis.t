@@ -24,4 +24,6 @@ is 'none' '' sh -c '[ ! -e new ]'
 fails 2 'a format' 'expert-analysis --out x --format gif t' 'none of svg, png, pdf'
 fails 2 'standard input' 'expert-analysis --out x <t' 'a trace is wanted'
 fails 2 'a file that is not there' 'expert-analysis --out x none' 'none: No such file'
+fails 2 'an option' 'expert-analysis --nosuch' '--nosuch: no such option'
+ok 'the trace first' expert-analysis one --out first --format svg
 done_testing

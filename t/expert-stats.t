@@ -159,4 +159,6 @@ fails 2 'counts of other types' "counts 1 2 | trace2jsonl | sed 's/u64/u32/' | j
 fails 2 'a sequence that is no number' "sed 's/\"seq\":7,\"dataset\"/\"seq\":\"x\",\"dataset\"/' sets.jsonl | jsonl2trace | expert-stats" 'is no number|seq'
 fails 2 'full disk' 'expert-stats a >/dev/full' 'No space'
 ok 'cuts and flips' "$BUILD/t/flip" 7 sets expert-stats --table information
+echo 'a line of more than twenty letters' | prompt-fmt --format lines -o prompts
+fails 2 'prompts' 'expert-stats prompts' 'no routing in the input, only prompts: router-capture'
 done_testing

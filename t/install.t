@@ -12,6 +12,9 @@ is 'the umbrella finds its tools' "trace-gen (moetrace) 0.1" "$to/libexec/moetra
 is 'pages of all sections' '1 3 5 7' sh -c "cd $to/share/man && ls -d man?/* | sed 's/.*\.//' | sort -u | xargs"
 ok 'header, libraries' test -f "$to/include/moetrace.h" -a -f "$to/lib/libmoetrace.a" -a -f "$to/lib/libmoetrace.so"
 is 'pkg-config' '-L/usr/lib -lmoetrace' sh -c "sed -n 's/Libs: //p' $to/lib/pkgconfig/moetrace.pc"
+if [ -d "$TOP/examples/tiny-switch" ]; then
+	is 'a model and texts, beside each other' 'config.json harbour.jsonl' sh -c "cd $to/share/moetrace && ls tiny-switch/config.json text/harbour.jsonl | xargs -n 1 basename | sort | xargs"
+fi
 if command -v bash >/dev/null; then
 	is 'completion knows the options' '--zipf' bash -c "PATH=$to/libexec/moetrace:\$PATH; . $to/share/bash-completion/completions/trace-gen
 		COMP_WORDS=(trace-gen --zi) COMP_CWORD=1; _moetrace trace-gen; echo \"\${COMPREPLY[*]}\""

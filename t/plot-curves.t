@@ -57,6 +57,9 @@ is 'hist frames are outlines' 'tophat 0 0,tophat 0 3,tophat 0.5 5,tophat 1 0,lin
 is 'in steps' 2 sh -c "plot-curves --script h | grep -c 'with steps.*notitle'"
 printf '%s\n' '@trace v=1 layers=1 experts=4 topk=2' '@hist layer=0 of=p lo=0 hi=1 rows=2 cols=n:u8:2 bytes=4' >rows
 printf '\1\2\3\4\n@end frames=1\n' >>rows
+is 'layers that are not there have no tick' "set xtics ('1' 1, '3' 3, '5' 5)" sh -c \
+	'trace-gen --layers 3 --map 1,3,5 | expert-stats | plot-curves --pool -x layer -y gini --script | grep xtics | tail -n 1'
+is 'ranks have the usual ones' 0 sh -c 'trace-gen --experts 64 | expert-load | plot-curves --script | grep -c "set xtics ("'
 fails 2 'rows of bins' 'plot-curves --script rows' '2 rows of bins'
 fails 2 'a column that is not there' 'plot-curves -y no one' '@table has no column no, it has chain'
 fails 2 'one that is a matrix' 'coact a | plot-curves -y n --script' '16 values a row'

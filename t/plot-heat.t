@@ -15,6 +15,8 @@ same '--top: the largest, in both directions' "plot-heat -l 1 --top 2 --diagonal
 	{ v[\$2, \$3] = \$4; s[\$2] += \$4 } END { for (e in s) { if (s[e] > m) { j = i; n = m; i = e; m = s[e] } else if (s[e] > n) { j = e; n = s[e] } }
 	split(i \" \" j, o, \" \"); for (a = 1; a <= 2; a++) for (b = 1; b <= 2; b++) printf \"%s\t%s\t%s\n\", o[a], o[b], v[o[a], o[b]] }'"
 is '--top: their names at both sides' '2' sh -c "plot-heat -l 1 --top 3 --script co | grep -c \"^set [xy]tics ('[0-9]' 0, '[0-9]' 1, '[0-9]' 2)\""
+same '--top: of all, as they are' 'plot-heat --top 8 --script co' 'plot-heat --script co'
+is '--top: each that has room is named' 4 sh -c "expert-flow a | plot-heat --top 7 --script | grep -c \"^set [xy]tics (.*, '[0-9]' 6)\""
 fails 2 '--top: of lines of numbers' 'plot-heat --top 2 --script load' 'no square matrix'
 same '--frame: one table of several' 'plot-heat --frame coact-pmi --script several' 'coact --norm pmi a | plot-heat --script'
 printf '@trace v=1 layers=1 experts=4 topk=2\n@table name=t rows=2 cols=s:s8,v:u8 bytes=66\nab%062d\0\1\n@end frames=1\n' 0 >text

@@ -156,4 +156,5 @@ fails 2 'rules: number' 'rules "a\t*\ttext\t-\tx\n"' 'samples is no number'
 fails 2 'rules: none' 'rules "# none\n"' 'no rules'
 fails 2 'rules: not this set' 'rules "a\t*\ttext\t-\t3\n"' 'bad.tsv: no rule for few'
 fails 2 'full' 'prompt-fmt few.jsonl >/dev/full'
+fails 2 'plain lines from a pipe' 'echo a line | prompt-fmt' 'no JSON Lines: --format'
 done_testing

@@ -165,4 +165,6 @@ fi
 fails 3 'a log that is absent' 'router-analysis --model qwen --out q' 'qwen3_30b_a3b_lambada_internal_routing.json is absent'
 fails 2 'a log that is broken' "mkdir -p c/logs; for d in lambada hellaswag wikitext; do echo '{\"samples\": [' >c/logs/m_\${d}_internal_routing.json; done; router-analysis --out c s.jsonc" 'm_lambada_internal_routing.json:'
 is 'usage' 2 sh -c 'router-analysis 2>/dev/null; echo $?'
+fails 2 'an option' 'router-analysis --nosuch' '--nosuch: no such option'
+fails 2 'no such checkpoint' 'router-analysis --checkpoint none --texts .' '--checkpoint none: no folder'
 done_testing

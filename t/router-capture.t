@@ -193,6 +193,8 @@ fails 2 'positions with a gap' 'router-capture m <x.trace' 'row 2: pos 0 of sequ
 fails 2 'a decoder without tokens' 'router-capture m --decoder <one.trace' 'sequence 7 has no tokens of phase 1'
 tok '0 1 3 4' >x.trace
 fails 2 'an encoder without tokens' 'router-capture m <x.trace' 'sequence 0 has no tokens of phase 0'
+echo 'a line of more than twenty letters' | prompt-fmt --format lines -o text.trace
+fails 2 'texts that are no tokens yet' 'router-capture m <text.trace' 'no tok frame: tok-encode'
 fails 2 'no folder' 'router-capture <in.trace' 'no MODEL_DIR'
 fails 2 'capacity twice' 'router-capture m --capacity 3 --no-capacity <in.trace' 'exclude each other'
 fails 2 'a trace that was cut' 'head -c 300 in.trace | router-capture m'

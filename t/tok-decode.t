@@ -55,6 +55,7 @@ tokenizer null a '</s>' b
 fails 2 'an id without a token' 'tok-decode -m e.json i.trace' '@tok: id 3 of sequence 2: no token of e.json'
 fails 2 'no tokenizer' 'tok-decode i.trace' 'no -m'
 fails 2 'no such file' 'tok-decode -m none i.trace' 'none: No such file'
+fails 2 'no tokens' 'trace-gen --layers 1 --rows 4 | tok-decode -m e.json' 'no tok frame'
 fails 2 'full' 'echo 0 2 | tok-encode --ids - | tok-decode -m e.json >/dev/full' 'No space'
 fails 2 'a trace that was cut' 'head -c 200 i.trace | tok-decode -m e.json'
 done_testing

@@ -18,7 +18,7 @@ is 'never more than asked' '0 30' kinds --mode synthetic --synthetic made.trace 
 # real never fills up
 trace-mix --mode real --real real.trace --traces 600 2>err >r.trace
 is 'real ones that lack are not replaced' '120 0' sh -c "trace-info --json r.trace | sed -n 's/.*\"\(real\|synthetic\)\": \([0-9]*\).*/\2/p' | paste -sd' ' -"
-is 'and are told' 'trace-mix: real.trace: 40 samples of 200: 120 real traces, not 600' cat err
+is 'and are told' 'trace-mix: real.trace: 40 samples, not 200: 120 real traces, not 600' cat err
 is 'nor in a mixture' '120 90' sh -c 'trace-mix -q --real real.trace --synthetic made.trace --traces 300 --real-ratio 0.7 | trace-info --json |
 	sed -n "s/.*\"\(real\|synthetic\)\": \([0-9]*\).*/\2/p" | paste -sd" " -'
 is 'which is no trouble' 0 sh -c 'trace-mix -q --mode real --real real.trace --traces 600 >/dev/null; echo $?'

@@ -52,4 +52,6 @@ is 'what @trace and @seq do not tell' 'tales 0 5 1 5' sh -c "tr '{,' '\n\n' <out
 [ -f "$LOG" ] || { skip_one 'no data' && done_testing && exit; }
 log2trace "$LOG" | trace2log --indent >out
 ok 'the semi-real log, equal as values and as bytes' $py cmp.py "$LOG" out 2
+echo 'a line of more than twenty letters' | prompt-fmt --format lines -o prompts
+fails 2 'prompts' 'trace2log prompts' 'no route frames: router-capture'
 done_testing

@@ -28,6 +28,7 @@ static struct {
 	const char *zstd;
 	int help, version, debug, head_done, wrote;
 	char other[TR_NAME_MAX]; /* the first kind of table that is no trace's */
+	int prompts;             /* texts or tokens that no model has seen */
 } self;
 
 int
@@ -354,6 +355,8 @@ tool_next(struct tool *t, struct tr_frame *f)
 		if (!*self.other && f->has_rows && strcmp(f->kind, "route") &&
 		    strcmp(f->kind, "tok"))
 			snprintf(self.other, sizeof self.other, "%s", f->kind);
+		if (!self.prompts && (!strcmp(f->kind, "text") || !strcmp(f->kind, "tok")))
+			self.prompts = !tr_section(t->in)->experts;
 		t->sections += !strcmp(f->kind, "trace");
 		if (!t->head)
 			return 1;
@@ -381,6 +384,8 @@ tool_layers(const struct tr_list *want, const struct tr_list *seen)
 {
 	uint64_t l;
 
+	if (!want->n && !seen->n && self.prompts)
+		die("no routing in the input, only prompts: router-capture(1) makes it");
 	if (!want->n && !seen->n && *self.other)
 		die("no routing in the input, only @%s frames: give it the trace", self.other);
 	for (uint64_t i = 0; (l = tr_list_at(want, i)) != TR_NONE; i++)

@@ -10,7 +10,7 @@
 #define LARGEST 1e300
 #define SMALLEST 1e-300
 
-enum { LINE = 15, RAMP = 100, NAME = 44 };
+enum { LINE = 15, RAMP = 100, NAME = 44, PLACES = 12 };
 
 /* viridis without its lightest end, which white paper swallows */
 static const unsigned char anchor[][3] = {
@@ -31,6 +31,8 @@ struct plan {
 	size_t npanel, ncolour;
 	int legend, ramp, by_layer;
 	struct span x, y, layers;
+	double place[PLACES]; /* where all points are, if those are few whole numbers */
+	size_t nplace;
 };
 
 static const char *
@@ -118,6 +120,33 @@ ranges(struct plan *p)
 	if (!p->by_layer)
 		p->layers = (struct span){0, (double)c->n - 1};
 	return 0;
+}
+
+/* The x of all points, ascending; none where they are many, or fractions. */
+static void
+places(struct plan *p)
+{
+	const struct curves *c = p->c;
+	double *at = p->place;
+	size_t n = 0, k;
+
+	for (size_t i = 0; i < c->n; i++)
+		for (size_t j = 0; j < c->curve[i].n; j++) {
+			double x = c->curve[i].x[j];
+
+			if (!drawn(c, x, c->curve[i].y[j]))
+				continue;
+			for (k = 0; k < n && at[k] < x; k++)
+				;
+			if (k < n && at[k] == x)
+				continue;
+			if (n == PLACES || x != floor(x))
+				return;
+			memmove(at + k + 1, at + k, (n - k) * sizeof *at);
+			at[k] = x;
+			n++;
+		}
+	p->nplace = n;
 }
 
 /* Curves of one name have one colour: in a sheet each group has its own set. */
@@ -216,11 +245,27 @@ letters(const struct plan *p, double ph)
 	return sheet_letters(y.lo, y.hi, sheet_nice(y.hi - y.lo, ph / 26));
 }
 
+/* Whether there is room for a tick at each place. */
+static int
+apart(const struct sheet *s, const struct plan *p)
+{
+	for (size_t i = 1; i < p->nplace; i++)
+		if ((p->place[i] - p->place[i - 1]) * s->pw < 24 * (p->x.hi - p->x.lo))
+			return 0;
+	return p->nplace > 1 && !p->c->logx;
+}
+
 static void
 axes(struct gp *g, const struct sheet *s, const struct plan *p)
 {
 	gp_printf(g, "set grid linewidth 0.5 linecolor '#dddddd'\n");
 	axis(g, 'x', p->x, p->c->logx, s->pw / 60);
+	if (apart(s, p)) {
+		gp_printf(g, "set xtics (");
+		for (size_t i = 0; i < p->nplace; i++)
+			gp_printf(g, "%s'%.9g' %.9g", i ? ", " : "", p->place[i], p->place[i]);
+		gp_printf(g, ")\n");
+	}
 	axis(g, 'y', air(p), p->c->logy, s->ph / 26);
 }
 
@@ -399,7 +444,7 @@ draw(struct gp *g, struct sheet *s, struct plan *p, int *lone)
 	legend(g, s, p);
 	marks(g, s, p);
 	for (size_t i = 0; i < c->n; i++)
-		lone[i] = data(g, c, i);
+		lone[i] = data(g, c, i) || p->nplace > 1;
 	for (size_t i = 0, number = 0; i < c->n; i++) {
 		if (p->panel[i] != number || (i && p->panel[i - 1] == number))
 			continue;
@@ -420,8 +465,10 @@ curves_draw(struct gp *g, struct sheet *s, const struct curves *c)
 	p.named = calloc(c->n, sizeof *p.named);
 	if (!lone || !p.panel || !p.colour || !p.named)
 		g->nomem = 1;
-	else if ((r = ranges(&p)) == 0)
+	else if ((r = ranges(&p)) == 0) {
+		places(&p);
 		draw(g, s, &p, lone);
+	}
 	free(lone);
 	free(p.panel);
 	free(p.colour);

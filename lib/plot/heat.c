@@ -67,13 +67,6 @@ tics(struct gp *g, char axis, const uint64_t *name, size_t n, size_t step)
 	gp_printf(g, ")\n");
 }
 
-static void
-ticks(struct gp *g, const struct sheet *s, const struct heat *p)
-{
-	tics(g, 'x', p->column, p->columns, sheet_step(p->columns, s->pw, 30));
-	tics(g, 'y', p->label, p->rows, sheet_step(p->rows, s->ph, 16));
-}
-
 /* The longest name of a row. */
 static size_t
 letters(const struct heat *p)
@@ -83,6 +76,15 @@ letters(const struct heat *p)
 	for (size_t i = 0; p->label && i < p->rows; i++)
 		most = i ? MAX(most, p->label[i]) : p->label[i];
 	return (size_t)snprintf(NULL, 0, "%llu", most);
+}
+
+static void
+ticks(struct gp *g, const struct sheet *s, const struct heat *p)
+{
+	/* where one name does not tell the next all stand there that can */
+	tics(g, 'x', p->column, p->columns,
+	     sheet_step(p->columns, s->pw, p->column ? 6.0 * (double)letters(p) + 6 : 30));
+	tics(g, 'y', p->label, p->rows, sheet_step(p->rows, s->ph, 16));
 }
 
 /* Each cell zoom times in both directions.  gnuplot draws no image of a single

@@ -114,7 +114,10 @@ read_set(struct set *s)
 		taken++;
 	}
 	if (rc)
-		die("%s:%s", s->file, record_err(r));
+		die("%s:%s%s", s->file, record_err(r),
+		    !n && format < 0 && s->format == RECORD_JSONL
+			    ? ": no JSON Lines: --format or the name says what it is"
+			    : "");
 	if (n && !with)
 		die("%s: no record has a text in %s", s->file, s->rule.fields);
 	if (!taken)

@@ -59,6 +59,7 @@ static struct capture *c;
 static struct part old;
 static struct kept kept; /* seq and text frames that wait for a loss */
 static uint64_t since;   /* frames put behind the last batch */
+static uint64_t batches;
 
 /* ---- the model ---- */
 
@@ -193,8 +194,7 @@ put_old(void *arg, const struct tr_frame *f)
 static void
 batch(struct tr_frame *f)
 {
-	static uint64_t last;
-	static uint64_t section;
+	static uint64_t last, section;
 	char why[MODEL_WHY] = "";
 
 	if (section == t.sections && tr_get(f, "batch", 0) == last)
@@ -215,6 +215,7 @@ batch(struct tr_frame *f)
 		die("%s", why);
 	}
 	since = 0;
+	batches++;
 	sink_keep(t.sink);
 }
 
@@ -258,6 +259,8 @@ main(int argc, char **argv)
 	t.in = tool_reader(&t, NULL, 0);
 	while (tool_next(&t, &f))
 		frame(&f);
+	if (!batches)
+		die("no tok frame: tok-encode(1) makes them of texts");
 	part_close(&old);
 	kept_free(&kept);
 	capture_free(c);

@@ -105,7 +105,7 @@ main(int argc, char **argv)
 {
 	char why[TOKENIZER_WHY], *name;
 	struct tr_frame f;
-	int rc;
+	int rc, any = 0;
 
 	tool_start(&t, argc, argv);
 	if (!model)
@@ -116,10 +116,13 @@ main(int argc, char **argv)
 		if (!strcmp(f.kind, "tok")) {
 			tool_check(&t, tr_decode(&f));
 			decode(&f);
+			any = 1;
 		} else if (strcmp(f.kind, "route") && strcmp(f.kind, "text")) {
 			tool_put(&t, &f);
 		}
 	}
+	if (!any)
+		die("no tok frame: tok-encode(1) makes them of texts");
 	tokenizer_free(tokenizer);
 	free(name);
 	return tool_end(&t);

@@ -273,6 +273,8 @@ main(int argc, char **argv)
 		else if (routes)
 			route(&f);
 	}
+	if (first < nqueue && last == TR_NONE)
+		die("no route frames: router-capture(1) makes them");
 	while (first < nqueue)
 		open_sample(&queue[first++], 0);
 	close_sample();

@@ -133,7 +133,7 @@ heavier(const void *a, const void *b)
 static void
 keep_top(struct panel *p)
 {
-	const size_t n = p->columns, m = MIN(top, n);
+	const size_t n = p->columns, m = top;
 	struct weight *w = xcalloc(n, sizeof *w);
 	double *v = xcalloc(m * m, sizeof *v);
 
@@ -236,7 +236,8 @@ main(int argc, char **argv)
 	for (size_t i = 0; top && i < npanel; i++) {
 		if (panel[i].label || panel[i].rows != panel[i].columns)
 			die("--top: %s is no square matrix", panel[i].title);
-		keep_top(&panel[i]);
+		if (top < panel[i].columns)
+			keep_top(&panel[i]);
 	}
 	if (pic.text)
 		put_text();

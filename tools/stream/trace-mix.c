@@ -78,7 +78,7 @@ choose(enum samples_kind kind, uint64_t want, uint64_t layers)
 	if (!n)
 		die("%s: no %s samples", file[kind], kinds[kind]);
 	if ((uint64_t)n < want && !t.quiet)
-		warn("%s: %llu samples of %llu: %llu %s traces, not %llu", file[kind],
+		warn("%s: %llu samples, not %llu: %llu %s traces, not %llu", file[kind],
 		     (unsigned long long)n, (unsigned long long)want,
 		     (unsigned long long)((uint64_t)n * layers), kinds[kind],
 		     (unsigned long long)(want * layers));
