@@ -196,5 +196,6 @@ fails 2 'an encoder without tokens' 'router-capture m <x.trace' 'sequence 0 has 
 fails 2 'no folder' 'router-capture <in.trace' 'no MODEL_DIR'
 fails 2 'capacity twice' 'router-capture m --capacity 3 --no-capacity <in.trace' 'exclude each other'
 fails 2 'a trace that was cut' 'head -c 300 in.trace | router-capture m'
+is 'no OpenBLAS, which hangs where it gets no memory' 0 sh -c 'ldd "$(command -v router-capture)" 2>&1 | grep -c openblas'
 fails 2 'a full disk' 'router-capture m <in.trace >/dev/full' 'No space'
 done_testing
