@@ -130,6 +130,17 @@ refused 'a bias that is missing' "$S: no tensor model.layers.0.self_attn.o_proj.
 	edit='c["attention_bias"] = True'
 refused 'NaN' "$S: model.layers.1.mlp.shared_experts.up_proj.weight: shape 32x32 holds NaN" deepseek_v2 \
 	edit='t["model.layers.1.mlp.shared_experts.up_proj.weight"][3, 4] = np.nan'
+# wherever it is that they would be lost: behind a choice, a clip, the head
+nan() { # TENSOR FAMILY OPTIONS [PYTHON]
+	refused "NaN in $1" "$S: $1: shape [0-9x]* holds NaN" "$2" edit="t['$1'].reshape(-1)[3] = np.nan
+${4:-}"
+	echo "$3" >$n/opts
+}
+nan model.layers.1.mlp.gate.weight deepseek_v2 '-l 2'
+nan model.layers.0.mlp.shared_expert_gate.weight qwen2_moe ''
+nan model.layers.0.self_attn.q_proj.weight olmoe '' 'c["clip_qkv"] = 1.0'
+nan model.norm.weight mixtral --loss
+nan lm_head.weight qwen3_moe '--generate 2'
 refused 'weights of eight bits' "$C: quantization_config: " mixtral edit='c["quantization_config"] = {"quant_method": "fp8"}'
 refused 'a rotation' "$C: rope_scaling: type llama3 is none of default, yarn" olmoe \
 	edit='c["rope_scaling"] = {"rope_type": "llama3", "factor": 8}'
@@ -155,7 +166,7 @@ mk w/m mixtral edit='c["sliding_window"] = 70'
 mk gone qwen3_moe shards=3
 made
 for i in $(seq $n); do
-	fails 2 "$(cat "$i/what")" "cd $i && router-capture bad <../in.trace" "$(cat "$i/why")"
+	fails 2 "$(cat "$i/what")" "cd $i && router-capture bad $(cat "$i/opts" 2>&-) <../in.trace" "$(cat "$i/why")"
 done
 same 'a window as long as the sequence' 'run mixtral/m' 'run w/m'
 rm gone/model-00002-of-00003.safetensors

@@ -168,6 +168,8 @@ refused 'a shape' 'bad/model.safetensors: encoder.block.1.layer.1.mlp.experts.ex
 	edit='t["encoder.block.1.layer.1.mlp.experts.expert_3.wi.weight"] = ([7, 11], [0] * 77)'
 refused 'NaN' 'bad/model.safetensors: encoder.block.0.layer.1.mlp.wo.weight: shape 12x7 holds NaN' \
 	edit='t["encoder.block.0.layer.1.mlp.wo.weight"][1][3] = float("nan")'
+refused 'NaN before a relu' 'bad/model.safetensors: decoder.block.0.layer.2.mlp.wi.weight: shape 7x12 holds NaN' \
+	decoder_sparse_step=2 edit='t["decoder.block.0.layer.2.mlp.wi.weight"][1][3] = float("nan")'
 refused 'a model that is not known' 'bad/config.json: model_type gpt2 is none of switch_transformers' 'model_type="gpt2"'
 refused 'sizes that are none' 'bad/config.json: d_kv: not an integer' edit='c["d_kv"] = -5'
 refused 'another activation' 'bad/config.json: an activation that is not relu' 'dense_act_fn="gelu"'
