@@ -108,6 +108,25 @@ is 'what the trace line says' 'layers=2 experts=8 topk=2 map=1-2 model=m shared=
 is 'columns' 'ids:u8:2,w:f32:2,logit:f32:8,hidden:f16:32' sh -c "
 	router-capture --hidden m <in.trace | trace-heads | sed -n 's/^@route.*cols=\([^ ]*\).*/\1/p' | sed 's/,row:u32//;1q'"
 
+# rotations of few positions, and of frequencies that lie close together
+"$py" - "$REFS" <<'E'
+import importlib.machinery, importlib.util, os, sys
+sys.path.insert(0, sys.argv[1])
+sys.dont_write_bytecode = True
+loader = importlib.machinery.SourceFileLoader("refs", sys.argv[1] + "/refs")
+sys.argv = ["refs", "list"]
+refs = importlib.util.module_from_spec(importlib.util.spec_from_loader("refs", loader))
+sys.stdout = open(os.devnull, "w")
+loader.exec_module(refs)
+one = refs.references()["qwen3_moe-yarn"]
+yarn = dict(rope_type="yarn", factor=8.0)
+change = {"few": dict(rope_scaling=dict(yarn, original_max_position_embeddings=4)),
+          "close": dict(rope_theta=1.5, rope_scaling=dict(yarn, original_max_position_embeddings=64, beta_fast=4, beta_slow=2))}
+refs.references = lambda: {k: (one[0], dict(one[1], head_dim=34, **v), {}, 3) for k, v in change.items()}
+refs.make("edges", [])
+E
+ok 'rotations at the edges' "$py" "$REFS/refs" check edges/few edges/close
+
 # what is refused, by name
 n=0
 refused() { # DESCRIPTION REGEX FAMILY mk-ARGUMENTS...
