@@ -244,13 +244,16 @@ batch(struct tr_frame *f)
 static void
 frame(struct tr_frame *f)
 {
-	const char *kind = f->kind;
+	const char *kind = f->kind, *name;
 
 	if (!strcmp(kind, "route"))
 		return;
 	if (!strcmp(kind, "tok")) {
 		batch(f);
 	} else if (!strcmp(kind, "trace")) {
+		if (tr_key(f, "tokenizer", &name) && strcmp(name, m.name) &&
+		    strcmp(name, "tokenizer.json") && !t.quiet)
+			warn("tokens of %s, but the model is %s", name, m.name);
 		if (capture_trace(c, f) < 0)
 			tool_refuse(&t, f, "the line grows too long");
 		tool_put(&t, f);
