@@ -168,6 +168,24 @@ fails 2 'another input' 'router-capture m -o f.trace --resume <other.trace' 'f.t
 is 'and it stays as far as it was whole' 'yes 2' sh -c '(cmp f.trace.part whole.trace 2>&1 | grep -q EOF && echo yes; grep -ac ^@route f.trace.part) | xargs'
 trace-filter --batch 0 many.trace >short.trace
 fails 2 'a shorter input' 'router-capture m -o f.trace --resume <short.trace' 'f.trace.part: not of this input'
+router-capture m --no-prog -o np.trace <many.trace
+mkdir -p o
+mk o/m edit='random.seed(6); t["shared.weight"][1][:] = [round(random.gauss(0, 1) * 32) / 32 for _ in range(360)]'
+for what in 'another model:o/m' 'numbers in bf16:m --type bf16' 'no logits:m --no-logits' 'the decoder, too:m --decoder'; do
+	head -c 6000 np.trace >f.trace.part
+	fails 2 "without a prog line, ${what%:*}" "router-capture ${what#*:} --no-prog -o f.trace --resume <many.trace" 'f.trace.part: not of this input and these options'
+done
+"$py" -c 'import json
+for l in open("many.jsonl"):
+    f = json.loads(l)
+    if f["kind"] == "tok" and f["batch"] == 1: f["tok"][1] ^= 1
+    print(json.dumps(f))' | jsonl2trace >other.trace
+head -c 6000 np.trace >f.trace.part
+fails 2 'another token of a later batch' 'router-capture m --no-prog -o f.trace --resume <other.trace' 'f.trace.part: not of this input'
+echo 'my notes' >f.trace.part
+fails 2 'what is no trace' 'router-capture m -o f.trace --resume <many.trace' 'f.trace.part: not a trace, and --resume would write over it'
+is 'and it stays' 'my notes' cat f.trace.part
+rm -f f.trace.part
 fails 2 '--resume goes on with a file' 'router-capture m --resume <many.trace' 'give -o FILE'
 rm -f f.trace f.trace.part
 fails 2 'a model that is refused' 'router-capture none -o f.trace <many.trace' 'none/config.json'

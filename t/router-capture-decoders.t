@@ -108,6 +108,25 @@ is 'what the trace line says' 'layers=2 experts=8 topk=2 map=1-2 model=m shared=
 is 'columns' 'ids:u8:2,w:f32:2,logit:f32:8,hidden:f16:32' sh -c "
 	router-capture --hidden m <in.trace | trace-heads | sed -n 's/^@route.*cols=\([^ ]*\).*/\1/p' | sed 's/,row:u32//;1q'"
 
+# rotations of few positions, and of frequencies that lie close together
+"$py" - "$REFS" <<'E'
+import importlib.machinery, importlib.util, os, sys
+sys.path.insert(0, sys.argv[1])
+sys.dont_write_bytecode = True
+loader = importlib.machinery.SourceFileLoader("refs", sys.argv[1] + "/refs")
+sys.argv = ["refs", "list"]
+refs = importlib.util.module_from_spec(importlib.util.spec_from_loader("refs", loader))
+sys.stdout = open(os.devnull, "w")
+loader.exec_module(refs)
+one = refs.references()["qwen3_moe-yarn"]
+yarn = dict(rope_type="yarn", factor=8.0)
+change = {"few": dict(rope_scaling=dict(yarn, original_max_position_embeddings=4)),
+          "close": dict(rope_theta=1.5, rope_scaling=dict(yarn, original_max_position_embeddings=64, beta_fast=4, beta_slow=2))}
+refs.references = lambda: {k: (one[0], dict(one[1], head_dim=34, **v), {}, 3) for k, v in change.items()}
+refs.make("edges", [])
+E
+ok 'rotations at the edges' "$py" "$REFS/refs" check edges/few edges/close
+
 # what is refused, by name
 n=0
 refused() { # DESCRIPTION REGEX FAMILY mk-ARGUMENTS...
@@ -130,6 +149,17 @@ refused 'a bias that is missing' "$S: no tensor model.layers.0.self_attn.o_proj.
 	edit='c["attention_bias"] = True'
 refused 'NaN' "$S: model.layers.1.mlp.shared_experts.up_proj.weight: shape 32x32 holds NaN" deepseek_v2 \
 	edit='t["model.layers.1.mlp.shared_experts.up_proj.weight"][3, 4] = np.nan'
+# wherever it is that they would be lost: behind a choice, a clip, the head
+nan() { # TENSOR FAMILY OPTIONS [PYTHON]
+	refused "NaN in $1" "$S: $1: shape [0-9x]* holds NaN" "$2" edit="t['$1'].reshape(-1)[3] = np.nan
+${4:-}"
+	echo "$3" >$n/opts
+}
+nan model.layers.1.mlp.gate.weight deepseek_v2 '-l 2'
+nan model.layers.0.mlp.shared_expert_gate.weight qwen2_moe ''
+nan model.layers.0.self_attn.q_proj.weight olmoe '' 'c["clip_qkv"] = 1.0'
+nan model.norm.weight mixtral --loss
+nan lm_head.weight qwen3_moe '--generate 2'
 refused 'weights of eight bits' "$C: quantization_config: " mixtral edit='c["quantization_config"] = {"quant_method": "fp8"}'
 refused 'a rotation' "$C: rope_scaling: type llama3 is none of default, yarn" olmoe \
 	edit='c["rope_scaling"] = {"rope_type": "llama3", "factor": 8}'
@@ -155,7 +185,7 @@ mk w/m mixtral edit='c["sliding_window"] = 70'
 mk gone qwen3_moe shards=3
 made
 for i in $(seq $n); do
-	fails 2 "$(cat "$i/what")" "cd $i && router-capture bad <../in.trace" "$(cat "$i/why")"
+	fails 2 "$(cat "$i/what")" "cd $i && router-capture bad $(cat "$i/opts" 2>&-) <../in.trace" "$(cat "$i/why")"
 done
 same 'a window as long as the sequence' 'run mixtral/m' 'run w/m'
 rm gone/model-00002-of-00003.safetensors

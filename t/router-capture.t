@@ -168,6 +168,8 @@ refused 'a shape' 'bad/model.safetensors: encoder.block.1.layer.1.mlp.experts.ex
 	edit='t["encoder.block.1.layer.1.mlp.experts.expert_3.wi.weight"] = ([7, 11], [0] * 77)'
 refused 'NaN' 'bad/model.safetensors: encoder.block.0.layer.1.mlp.wo.weight: shape 12x7 holds NaN' \
 	edit='t["encoder.block.0.layer.1.mlp.wo.weight"][1][3] = float("nan")'
+refused 'NaN before a relu' 'bad/model.safetensors: decoder.block.0.layer.2.mlp.wi.weight: shape 7x12 holds NaN' \
+	decoder_sparse_step=2 edit='t["decoder.block.0.layer.2.mlp.wi.weight"][1][3] = float("nan")'
 refused 'a model that is not known' 'bad/config.json: model_type gpt2 is none of switch_transformers' 'model_type="gpt2"'
 refused 'sizes that are none' 'bad/config.json: d_kv: not an integer' edit='c["d_kv"] = -5'
 refused 'another activation' 'bad/config.json: an activation that is not relu' 'dense_act_fn="gelu"'
@@ -198,5 +200,6 @@ fails 2 'texts that are no tokens yet' 'router-capture m <text.trace' 'no tok fr
 fails 2 'no folder' 'router-capture <in.trace' 'no MODEL_DIR'
 fails 2 'capacity twice' 'router-capture m --capacity 3 --no-capacity <in.trace' 'exclude each other'
 fails 2 'a trace that was cut' 'head -c 300 in.trace | router-capture m'
+is 'no OpenBLAS, which hangs where it gets no memory' 0 sh -c 'ldd "$(command -v router-capture)" 2>&1 | grep -c openblas'
 fails 2 'a full disk' 'router-capture m <in.trace >/dev/full' 'No space'
 done_testing

@@ -33,4 +33,8 @@ if [ -n "$py" ]; then
 else
 	skip_one 'no numpy'
 fi
+echo one | tok-encode -m "$EX/tiny-switch" --lines >t.trace
+is 'tokens of another tokenizer are told' 'router-capture: tokens of tiny-switch, but the model is tiny-qwen' \
+	router-capture -o qwen.trace "$EX/tiny-qwen" <t.trace
+is 'its own are not' '' router-capture -o switch.trace "$EX/tiny-switch" <t.trace
 done_testing

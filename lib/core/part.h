@@ -17,12 +17,14 @@ struct part {
 	int has;
 };
 
-/* What file.part holds; nothing where there is none.  What is broken ends it.  0 or TR_ENOMEM. */
+/* What file.part holds; nothing where there is none.  What is broken ends it.  0, TR_ENOMEM, or
+ * TR_EVALUE: it is no trace. */
 int part_open(struct part *p, const char *file);
-/* The frames of the next batch to put: without the first skip of those before its tok frame;
- * trace, prog and end are never.  0; TR_EORDER: there is no batch more; or what put returned. */
-int part_batch(struct part *p, uint64_t skip, int (*put)(void *arg, const struct tr_frame *f),
-	       void *arg);
+/* The frames of the next batch to put, NULL: to nobody: without the first skip of those before
+ * its tok frame; trace, prog and end are never.  tok is the input's, decoded.  0; TR_EORDER:
+ * there is no batch more, or it is not of these tokens; or what put returned. */
+int part_batch(struct part *p, const struct tr_frame *tok, uint64_t skip,
+	       int (*put)(void *arg, const struct tr_frame *f), void *arg);
 void part_close(struct part *p);
 
 #endif

@@ -22,21 +22,15 @@ struct piece {
 	float *next, *nll;
 };
 
-static int
-argmax(const float *x, uint64_t n, uint32_t *id, char *why)
+static uint32_t
+argmax(const float *x, uint64_t n)
 {
 	uint64_t best = 0;
 
-	for (uint64_t i = 0; i < n; i++) {
-		if (!isfinite(x[i]))
-			return model_why(why, "the head's logit of id %llu is not finite",
-					 (unsigned long long)i),
-			       TR_EVALUE;
+	for (uint64_t i = 1; i < n; i++)
 		if (x[i] > x[best])
 			best = i;
-	}
-	*id = (uint32_t)best;
-	return 0;
+	return (uint32_t)best;
 }
 
 /* Greedily, a token at a time of all sequences of p that are not over. */
@@ -62,9 +56,9 @@ generate(struct caprun *c, struct piece *p, char *why)
 
 			at[i] = k;
 			over[i] |= m->positions && pos >= m->positions;
-			if (over[i] ||
-			    (r = argmax(p->next + i * m->vocab, m->vocab, &p->ids[k], why)) < 0)
+			if (over[i])
 				continue;
+			p->ids[k] = argmax(p->next + i * m->vocab, m->vocab);
 			over[i] = p->ids[k] == m->eos;
 			r = capseq_add(c->seqs, head(c), p->first + i, p->ids[k], pos, &p->to[k]);
 			k++;

@@ -137,7 +137,7 @@ windowed(const struct run *r)
 /* The network that all tokens pass, into y.  One with a gate is an expert that is always
  * picked, with the sigmoid of the gate as its weight. */
 static int
-shared(struct run *r, const struct decoder_layer *l)
+shared(struct run *r, const struct decoder_layer *l, uint64_t layer)
 {
 	static const struct select gate = {
 		.experts = 1, .k = 1, .type = TR_F32, .score = RULES_SIGMOID};
@@ -148,6 +148,8 @@ shared(struct run *r, const struct decoder_layer *l)
 	if (!l->shared_gate.w.rows)
 		return e->ffn(e, &l->shared, m->h, m->rows, m->y);
 	if ((c = e->linear(e, &l->shared_gate.w, NULL, m->h, m->gate, m->rows)) < 0 ||
+	    (c = e->get(e, r->one, m->gate, m->rows)) < 0 ||
+	    (c = model_finite(r->one, m->rows, 1, layer, r->why)) < 0 ||
 	    (c = e->select(e, &gate, m->gate, m->rows, r->none, r->one)) < 0)
 		return c;
 	return e->experts(e, &l->shared, m->h, r->none, r->one, m->rows, 1, m->y);
@@ -168,9 +170,7 @@ tell(struct run *r, uint64_t layer)
 					 .hidden = hidden ? r->hidden : NULL};
 	int c;
 
-	if ((c = e->get(e, r->logit, r->r.logit, rows * h->experts)) < 0 ||
-	    (hidden && (c = e->get(e, r->hidden, r->r.h, rows * h->d)) < 0) ||
-	    (c = model_finite(r->logit, rows, h->experts, layer, r->why)) < 0)
+	if (hidden && (c = e->get(e, r->hidden, r->r.h, rows * h->d)) < 0)
 		return c;
 	return r->seen(r->arg, &told);
 }
@@ -193,6 +193,8 @@ feed(struct run *r, uint64_t layer)
 		return e->add(e, m->x, m->y, m->rows * h->d);
 	}
 	if ((c = e->linear(e, &l->gate.w, NULL, m->h, m->logit, m->rows)) < 0 ||
+	    (c = e->get(e, r->logit, m->logit, m->rows * h->experts)) < 0 ||
+	    (c = model_finite(r->logit, m->rows, h->experts, layer, r->why)) < 0 ||
 	    (c = e->select(e, &r->m->select, m->logit, m->rows, r->ids, r->w)) < 0)
 		return c;
 	for (uint64_t i = 0; i < m->rows * h->topk; i++)
@@ -204,7 +206,7 @@ feed(struct run *r, uint64_t layer)
 	if ((c = e->experts(e, &l->experts, m->h, r->ids, r->w, m->rows, h->topk, m->y)) < 0 ||
 	    (c = e->add(e, m->x, m->y, m->rows * h->d)) < 0 || !h->nshared)
 		return c;
-	if ((c = shared(r, l)) < 0)
+	if ((c = shared(r, l, layer)) < 0)
 		return c;
 	return e->add(e, m->x, m->y, m->rows * h->d);
 }

@@ -120,7 +120,7 @@ rotation(struct decoder_shape *h, const struct config *c, char *why)
 	if (y->factor <= 0 || y->fast <= 0 || y->slow <= 0 || y->original <= 0 || y->mscale < 0 ||
 	    y->mscale_all < 0 || y->attention < 0)
 		return model_why(why, "%s: rope_scaling: a number that is not above 0", c->file);
-	h->positions = MAX(h->positions, (uint64_t)(y->original * y->factor));
+	h->positions = MAX(h->positions, (uint64_t)MIN(y->original * y->factor, UINT32_MAX));
 	return 0;
 }
 

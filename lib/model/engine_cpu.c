@@ -177,7 +177,7 @@ static int
 cpu_clip(struct engine *e, float *x, uint64_t n, float by)
 {
 	for (uint64_t i = 0; i < n; i++)
-		x[i] = MIN(MAX(x[i], -by), by);
+		x[i] = x[i] < -by ? -by : x[i] > by ? by : x[i]; /* NaN stays */
 	return 0;
 }
 

@@ -135,6 +135,28 @@ fits(const struct model *m, const struct model_batch *b, char *why)
 	return 0;
 }
 
+/* What the head said. */
+static int
+said(const struct model *m, const struct model_batch *b, char *why)
+{
+	const uint64_t *at = b->target.at ? b->target.at : b->source.at;
+
+	for (uint64_t i = 0; i < b->n; i++) {
+		int bad = 0;
+
+		for (uint64_t k = 0; b->next && at[i] < at[i + 1] && k < m->info.vocab; k++)
+			bad |= !isfinite(b->next[i * m->info.vocab + k]);
+		for (uint64_t k = at[i]; b->nll && k < at[i + 1]; k++)
+			bad |= !isfinite(b->nll[k]);
+		if (bad) {
+			model_why(why, "the head's logits of sequence %llu are not finite",
+				  (unsigned long long)i);
+			return TR_EVALUE;
+		}
+	}
+	return 0;
+}
+
 int
 model_run(struct model *m, const struct model_batch *b, model_seen *seen, void *arg, char *why)
 {
@@ -149,6 +171,8 @@ model_run(struct model *m, const struct model_batch *b, model_seen *seen, void *
 		return 0;
 	*why = *m->engine->why = 0;
 	r = m->ops->run(m->state, b, seen, arg, why);
+	if (r == 0)
+		r = said(m, b, why);
 	if (r == TR_EVALUE && *why && tensors_bad(m->tensors, tensor))
 		snprintf(why, MODEL_WHY, "%s", tensor);
 	if (r < 0 && !*why && *m->engine->why)

@@ -99,8 +99,8 @@ struct model_ops {
 	 * call; t, e and o do until close.  0, or -1 and why; then it has freed what it made. */
 	int (*open)(void **state, const struct config *c, struct tensors *t, struct engine *e,
 		    const struct model_opts *o, struct model_info *info, char *why);
-	/* 0; TR_ENOMEM; TR_EVALUE with why set where logits are not finite (model_finite); or
-	 * what seen returned. */
+	/* 0; TR_ENOMEM; TR_EVALUE with why set where logits of a router, told or not, are not
+	 * finite (model_finite); or what seen returned. */
 	int (*run)(void *state, const struct model_batch *b, model_seen *seen, void *arg,
 		   char *why);
 	void (*close)(void *state); /* NULL is fine */

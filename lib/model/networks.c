@@ -49,6 +49,7 @@ product_of(const struct group *g, uint64_t i, const struct weight *w, float *y, 
 			     .ldy = ld};
 }
 
+/* NaN stays, so that it is seen. */
 VECTORS static void
 relu(float *x, uint64_t n)
 {
@@ -60,10 +61,10 @@ relu(float *x, uint64_t n)
 	for (; i + LANES <= n; i += LANES) {
 		const some v = *(some *)(x + i);
 
-		*(some *)(x + i) = (some)((mask)v & (v > 0));
+		*(some *)(x + i) = (some)((mask)v & ~(v <= 0));
 	}
 	for (; i < n; i++)
-		x[i] = x[i] > 0 ? x[i] : 0;
+		x[i] = x[i] <= 0 ? 0 : x[i];
 }
 
 static void

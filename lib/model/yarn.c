@@ -22,7 +22,8 @@ yarn_freq(const struct yarn *y, double theta, uint64_t pairs, float *freq)
 	if (y->factor > 0) {
 		lo = MAX(floor(turning(y, theta, d, y->fast)), 0);
 		hi = MIN(ceil(turning(y, theta, d, y->slow)), d - 1);
-		if (hi <= lo)
+		/* hi may be below lo, where the original length is a few positions */
+		if (hi == lo)
 			hi = lo + .001;
 	}
 	for (uint64_t j = 0; j < pairs; j++) {

@@ -6,37 +6,11 @@
 #include "../core/pool.h"
 #include "../core/size.h"
 #include "ffn.h"
-#include "power.h"
 #include "product.h"
 #include "widen.h"
 
 /* A block's two activations are 1 MiB, about a second-level cache. */
 enum { ROWS = 256, HIDDEN = 512 };
-
-static inline power_vec
-swiglu(power_vec x, power_vec up)
-{
-	power_vec zero = {0}, e;
-	power_uvec below = (power_uvec)(x < zero);
-
-	e = POWER_EITHER(below, x, -x); /* -|x| */
-	power_of(&e);
-	return x * POWER_EITHER(below, e, zero + 1) / (e + 1) * up;
-}
-
-void
-ffn_silu(float *gate, const float *up, uint64_t n)
-{
-	for (uint64_t i = 0; i < n; i += POWER_LANES) {
-		size_t size = MIN(n - i, POWER_LANES) * sizeof *gate;
-		power_vec x = {0}, u = {0};
-
-		memcpy(&x, gate + i, size);
-		memcpy(&u, up + i, size);
-		x = swiglu(x, u);
-		memcpy(gate + i, &x, size);
-	}
-}
 
 /* Blocks of rows, each an expert's, and who works on them. */
 struct blocks {

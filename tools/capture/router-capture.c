@@ -131,6 +131,17 @@ fits(void)
 		    m.type);
 }
 
+static void
+resume(void)
+{
+	const int r = part_open(&old, t.output);
+
+	if (r == TR_EVALUE)
+		die("%s: not a trace, and --resume would write over it", old.file);
+	if (r < 0 || sink_have(t.sink, old.end) < 0)
+		die("%s:", t.output);
+}
+
 /* ---- batches ---- */
 
 static void
@@ -192,10 +203,25 @@ put_old(void *arg, const struct tr_frame *f)
 }
 
 static void
+run(struct tr_frame *f)
+{
+	char why[MODEL_WHY] = "";
+
+	if (capture_run(c, f, put_made, NULL, why) == 0)
+		return;
+	if (!*why)
+		tool_refuse(&t, f, "its route frames grow above the limits");
+	if (strlen(why) < 200)
+		tool_refuse(&t, f, "%s", why);
+	die("%s", why);
+}
+
+static void
 batch(struct tr_frame *f)
 {
 	static uint64_t last, section;
-	char why[MODEL_WHY] = "";
+	static int tried;
+	const int had = sink_at(t.sink) < old.end;
 
 	if (section == t.sections && tr_get(f, "batch", 0) == last)
 		tool_refuse(&t, f, "more of batch %llu: a batch is one frame",
@@ -203,17 +229,14 @@ batch(struct tr_frame *f)
 	section = t.sections;
 	last = tr_get(f, "batch", 0);
 	tool_check(&t, tr_decode(f));
-	if (sink_at(t.sink) < old.end) {
+	if (had && part_batch(&old, f, since, tried ? put_old : NULL, NULL) < 0)
+		die("%s: not of this input and these options", old.file);
+	/* the first is run in any case: another model makes other bytes */
+	if (had && tried)
 		kept_clear(&kept);
-		if (part_batch(&old, since, put_old, NULL) < 0)
-			die("%s: not of this input and these options", old.file);
-	} else if (capture_run(c, f, put_made, NULL, why) < 0) {
-		if (!*why)
-			tool_refuse(&t, f, "its route frames grow above the limits");
-		if (strlen(why) < 200)
-			tool_refuse(&t, f, "%s", why);
-		die("%s", why);
-	}
+	else
+		run(f);
+	tried = 1;
 	since = 0;
 	batches++;
 	sink_keep(t.sink);
@@ -222,13 +245,16 @@ batch(struct tr_frame *f)
 static void
 frame(struct tr_frame *f)
 {
-	const char *kind = f->kind;
+	const char *kind = f->kind, *name;
 
 	if (!strcmp(kind, "route"))
 		return;
 	if (!strcmp(kind, "tok")) {
 		batch(f);
 	} else if (!strcmp(kind, "trace")) {
+		if (tr_key(f, "tokenizer", &name) && strcmp(name, m.name) &&
+		    strcmp(name, "tokenizer.json") && !t.quiet)
+			warn("tokens of %s, but the model is %s", name, m.name);
 		if (capture_trace(c, f) < 0)
 			tool_refuse(&t, f, "the line grows too long");
 		tool_put(&t, f);
@@ -250,8 +276,8 @@ main(int argc, char **argv)
 
 	tool_start(&t, argc, argv);
 	options();
-	if (t.resume && (part_open(&old, t.output) < 0 || sink_have(t.sink, old.end) < 0))
-		die("%s:", t.output);
+	if (t.resume)
+		resume();
 	open_first();
 	fits();
 	if (!(c = capture_new(&m, &C)))
