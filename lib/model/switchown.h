@@ -88,8 +88,6 @@ float *switch_em(struct engine *e, uint64_t n, uint64_t each, int *failed);
 
 /* A routed block's part of rows h into y; 1: nobody asks for it.  Else 0 or TR_E.... */
 int switch_routed(struct run *r, struct block *b, const struct spans *s);
-/* What b wants of the head, of x [rows of target][d], normed.  0 or TR_E.... */
-int switch_head(const struct run *r, const float *x);
 /* model_ops's run */
 int switch_run(void *state, const struct model_batch *b, model_seen *seen, void *arg, char *why);
 void switch_forget(struct sw *s); /* what is kept of sequences */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "head.h"
 #include "size.h"
 #include "switchown.h"
 
@@ -268,11 +269,13 @@ decoded(struct run *r, const float *source, float *x)
 	const struct model_ids *from = &r->b->target;
 	const struct spans spans = {r->b->n, from->at, r->b->past};
 	const struct spans sk = {r->b->n, source ? r->b->source.at : s->at, NULL};
+	struct weight *head = s->tied ? &s->shared.weight : &s->head.weight;
 	int no = embedded(r, from, x);
 
-	if (no < 0 || (no = through(r, &s->decoder, x, &spans, source, &sk)) < 0 || !s->wanted)
+	if (no < 0 || (no = through(r, &s->decoder, x, &spans, source, &sk)) < 0 || !s->wanted ||
+	    (no = s->e->next(s->e, &head, 1)) < 0)
 		return no;
-	return switch_head(r, x);
+	return model_head(s->e, head, r->b, from, x);
 }
 
 int
