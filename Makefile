@@ -3,12 +3,8 @@
 # CUDA=auto|1|0: kernels where nvcc is, must be, never; make kernels ptxinfo gpu-check gpu-bench
 
 # First of all, since what is found below depends on it.
-ifneq ($(filter deps,$(MAKECMDGOALS)),)
-$(info $(shell .ci/deps))
-ifneq ($(.SHELLSTATUS),0)
-$(error deps: could not install what is missing)
-endif
-endif
+$(if $(filter deps,$(MAKECMDGOALS)),$(info $(shell .ci/deps))$(if \
+	$(filter-out 0,$(.SHELLSTATUS)),$(error deps: could not install what is missing)))
 
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
@@ -50,53 +46,38 @@ export UBSAN_OPTIONS = print_stacktrace=1
 endif
 
 override CFLAGS += -std=c11 -ffp-contract=off -fno-math-errno -fPIC -pthread -Wall -Wextra \
-	-Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter \
-	-Wno-missing-field-initializers -ffile-prefix-map=$(CURDIR)=.
-override CPPFLAGS += -D_GNU_SOURCE -DMOETRACE_VERSION='"$(VERSION)"' -Ilib/core -I$(B)/gen -MMD -MP
-ifeq ($(call have,libdeflate.h),1)
-override CPPFLAGS += -DHAVE_LIBDEFLATE
-DEFLATE = -ldeflate
-endif
+	-Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter -Wno-missing-field-initializers \
+	-ffile-prefix-map=$(CURDIR)=.
+override CPPFLAGS += -D_GNU_SOURCE -DMOETRACE_VERSION='"$(VERSION)"' -Ilib/core -I$(B)/gen -MMD -MP $(FOUND:%=-DHAVE_%)
 # OpenBLAS where it is; BLAS=0: products in plain C
 BLAS ?= $(if $(shell $(PKG_CONFIG) --exists openblas 2>/dev/null && echo 1),1,0)
-ifneq ($(BLAS),0)
-$(B)/lib/route/product.o: override CPPFLAGS += -DHAVE_OPENBLAS $(shell $(PKG_CONFIG) --cflags openblas)
-OPENBLAS := $(shell $(PKG_CONFIG) --libs openblas || echo -lopenblas)
-endif
-# tok-encode: characters, and patterns that it has no scanner for; PCRE2=0 and UTF8PROC=0: without
+HAVE_OPENBLAS := $(if $(filter-out 0,$(BLAS)),-DHAVE_OPENBLAS $(shell $(PKG_CONFIG) --cflags openblas))
+$(B)/lib/route/product.o: override CPPFLAGS += $(HAVE_OPENBLAS)
+OPENBLAS := $(if $(HAVE_OPENBLAS),$(shell $(PKG_CONFIG) --libs openblas || echo -lopenblas))
+# X=0: without it.  tok-encode: characters, and patterns that it has no scanner for
+LIBDEFLATE ?= $(call have,libdeflate.h)
 PCRE2 ?= $(call have,pcre2posix.h)
 UTF8PROC ?= $(call have,utf8proc.h)
-ifeq ($(UTF8PROC),1)
-override CPPFLAGS += -DHAVE_UTF8PROC
-TOKENS += -lutf8proc
-endif
-ifeq ($(PCRE2),1)
-override CPPFLAGS += -DHAVE_PCRE2
-TOKENS += -lpcre2-8
-endif
+FOUND := $(foreach l,LIBDEFLATE PCRE2 UTF8PROC,$(if $(filter 1,$($(l))),$(l)))
 ZSTD := $(shell $(PKG_CONFIG) --libs libzstd 2>/dev/null || echo -lzstd)
-LIBS = -Wl,--as-needed $(ZSTD) -lz $(DEFLATE) -lcsv $(OPENBLAS) $(TOKENS) -lm -ldl -pthread
+LIBS = -Wl,--as-needed $(ZSTD) -lz -lcsv $(OPENBLAS) $(if $(filter LIBDEFLATE,$(FOUND)),-ldeflate) \
+	$(if $(filter PCRE2,$(FOUND)),-lpcre2-8) $(if $(filter UTF8PROC,$(FOUND)),-lutf8proc) -lm -ldl -pthread
 
 # Searches and ranks on several machines, loaded under mpirun alone
-ifneq ($(shell command -v mpicc),)
-MPI = $(B)/moetrace-mpi.so
-endif
+MPI := $(if $(shell command -v mpicc),$(B)/moetrace-mpi.so)
 
 # Kernels: SASS for what is named, PTX for what comes between and later; NVCC_LINEINFO=-lineinfo
 # for profilers, three times the size
 # CUDA unset: as B was built before, so that make install builds nothing else, or auto
-ifndef CUDA
-CUDA := $(if $(filter no,$(firstword $(shell cat $(B)/gen/cuda 2>/dev/null))),0,auto)
-endif
+CUDA ?= $(if $(filter no,$(firstword $(shell cat $(B)/gen/cuda 2>/dev/null))),0,auto)
+CUDA := $(CUDA)
 CUDA_HOME ?= $(patsubst %/bin/nvcc,%,$(or $(shell command -v nvcc),/usr/local/cuda/bin/nvcc))
 NVCC ?= $(CUDA_HOME)/bin/nvcc
 NVCC_CCBIN ?= gcc
 NVCC_GENCODE ?= $(foreach a,80 90 100 120,-gencode arch=compute_$(a),code=sm_$(a)) \
 	$(foreach a,75 120,-gencode arch=compute_$(a),code=compute_$(a))
 HAVE_CUDA := $(if $(filter 0,$(CUDA)),,$(if $(wildcard $(NVCC)),1))
-ifeq ($(CUDA)$(HAVE_CUDA),1)
-$(error CUDA=1, and there is no $(NVCC): set CUDA_HOME)
-endif
+$(if $(filter 1,$(CUDA)$(HAVE_CUDA)),$(error CUDA=1, and there is no $(NVCC): set CUDA_HOME))
 EMULATED := $(shell grep -L '<dlfcn' $(wildcard kernels/*.cu))
 CXXFLAGS = $(filter-out -std=c11 -Wstrict-prototypes -Wmissing-prototypes,$(CFLAGS)) -std=c++17 \
 	-fno-exceptions -fno-rtti -fno-threadsafe-statics -Wno-unknown-pragmas
@@ -122,11 +103,12 @@ BINS = $(TOOLNAMES:%=$(B)/bin/%)
 TESTS = $(UNIT:t/unit/%.c=$(B)/t/%) $(FUZZ:t/fuzz/%.c=$(B)/t/fuzz-%) $(B)/t/product-plain
 PEERS = $(BENCH:t/bench/%.c=$(B)/bench/%)
 
+begin = @mkdir -p $(@D)$(if $(V),,; echo $(1) $<)
+
 all: $(BINS) $(B)/libmoetrace.a $(B)/libmoetrace.so.0 $(MPI)
 
 $(B)/%.o: %.c
-	@mkdir -p $(@D)
-	$(if $(V),,@echo cc $<)
+	$(call begin,cc)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 # What the kernels are for, rewritten where it is another
@@ -137,8 +119,7 @@ $(B)/kernels/gpu_built.o: $(B)/gen/cuda
 
 # STRICT=1: warnings and spilled registers are errors
 $(B)/%.o: %.cu $(B)/gen/cuda
-	@mkdir -p $(@D)
-	$(if $(V),,@echo nvcc $<)
+	$(call begin,nvcc)
 	$(Q)$(NVCC) $(NVCCFLAGS) $(if $(STRICT),-Werror all-warnings -Xptxas -warn-spills$(comma)-Werror) \
 		-DCUDA_HOME='"$(CUDA_HOME)"' -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
 kernels: $(KERNELS:%.cu=$(B)/%.o)
@@ -156,8 +137,7 @@ $(B)/libmoetrace.so.0: $(CORE) lib/core/moetrace.map
 	@ln -sf libmoetrace.so.0 $(B)/libmoetrace.so
 
 $(B)/moetrace-mpi.so: $(wildcard lib/mpi/*.c) lib/ep/transport.h
-	@mkdir -p $(@D)
-	$(if $(V),,@echo mpicc $(filter %.c,$^))
+	$(call begin,mpicc)
 	$(Q)OMPI_CC=$(CC) MPICH_CC=$(CC) mpicc $(filter-out -MMD -MP,$(CPPFLAGS)) $(CFLAGS) $(LDFLAGS) -shared -o $@ $(filter %.c,$^)
 
 # The umbrella's list is the pages' own first lines.
@@ -178,10 +158,8 @@ $(B)/$(2): $(1:%.c=$(B)/%.o) $(B)/libmoetrace.a
 	@mkdir -p $$(@D)
 	$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< $(B)/libmoetrace.a $$(LIBS)
 endef
-$(foreach t,$(TOOLS),$(eval $(call program,$(t),bin/$(basename $(notdir $(t))))))
-$(foreach t,$(UNIT),$(eval $(call program,$(t),t/$(basename $(notdir $(t))))))
-$(foreach t,$(FUZZ),$(eval $(call program,$(t),t/fuzz-$(basename $(notdir $(t))))))
-$(foreach t,$(BENCH),$(eval $(call program,$(t),bench/$(basename $(notdir $(t))))))
+programs = $(foreach t,$(1),$(eval $(call program,$(t),$(2)$(basename $(notdir $(t))))))
+$(call programs,$(TOOLS),bin/)$(call programs,$(UNIT),t/)$(call programs,$(FUZZ),t/fuzz-)$(call programs,$(BENCH),bench/)
 
 # t/gpu/*.c with the kernels: as a C++ compiler makes them, for tests, or real
 GPUTESTS := $(patsubst t/gpu/%.c,%,$(wildcard t/gpu/*.c))
@@ -201,9 +179,7 @@ gpu-bench: all $(GPUTESTS:%=$(B)/t/gpu-%)
 	B=$(abspath $(B)) t/bench/gpu
 
 # lib/route/product without BLAS, which no build here may have
-$(B)/plain/%.o: lib/route/%.c
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+$(B)/plain/%.o: lib/route/%.c ; @mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 $(B)/t/product-plain: $(B)/t/unit/product.o $(B)/plain/product.o $(B)/libmoetrace.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
@@ -217,12 +193,8 @@ refs: all $(B)/t/decoders
 	$(B)/t/decoders $$(ls -d $(B)/refs/* | grep -v switch)
 	[ -z "$(HF)" ] || $(HF) t/refs/hf $(B)/refs/* # a Python with torch and transformers
 
-asan:
-	@:
-
 demo: all
 	PATH="$(abspath $(B)/bin):$$PATH" pipelines/tour demo
-
 bench: all $(PEERS)
 	B=$(abspath $(B)) t/bench/run >$(B)/bench.tsv
 	cat $(B)/bench.tsv
@@ -242,10 +214,8 @@ build/fuzz/%: t/fuzz/%.c $(LIB) $(wildcard kernels/*_none.c)
 	clang $(filter-out -MMD -MP,$(CPPFLAGS)) -std=c11 -ffp-contract=off $(FUZZFLAGS) -o $@ $(sort $^) $(LIBS)
 
 install: all
-	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBEXECDIR) \
-		$(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man3 \
-		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(COMPDIR) $(DESTDIR)$(DATADIR)/text \
-		$(addprefix $(DESTDIR)$(DATADIR)/,$(notdir $(MODELS)))
+	install -d $(addprefix $(DESTDIR),$(BINDIR) $(LIBDIR)/pkgconfig $(LIBEXECDIR) $(INCLUDEDIR) \
+		$(addprefix $(MANDIR)/man,1 3 5 7) $(COMPDIR) $(addprefix $(DATADIR)/,text $(notdir $(MODELS))))
 	install -m 755 $(BINS) $(MPI) $(wildcard pipelines/*) $(DESTDIR)$(LIBEXECDIR)
 	install -m 644 examples/small.trace examples/system.jsonc examples/prompts.tsv $(DESTDIR)$(DATADIR)
 	install -m 644 examples/text/*.jsonl $(DESTDIR)$(DATADIR)/text
@@ -254,10 +224,9 @@ install: all
 	install -m 644 $(B)/libmoetrace.a $(DESTDIR)$(LIBDIR)
 	install -m 755 $(B)/libmoetrace.so.0 $(DESTDIR)$(LIBDIR)
 	ln -sf libmoetrace.so.0 $(DESTDIR)$(LIBDIR)/libmoetrace.so
-	printf 'Name: moetrace\nDescription: traces of Mixture-of-Experts routing\nVersion: %s\n' \
-		$(VERSION) >$(DESTDIR)$(LIBDIR)/pkgconfig/moetrace.pc
-	printf 'Cflags: -I%s\nLibs: -L%s -lmoetrace\nRequires.private: libzstd\n' \
-		$(INCLUDEDIR) $(LIBDIR) >>$(DESTDIR)$(LIBDIR)/pkgconfig/moetrace.pc
+	printf '%s\n' 'Name: moetrace' 'Description: traces of Mixture-of-Experts routing' 'Version: $(VERSION)' \
+		'Cflags: -I$(INCLUDEDIR)' 'Libs: -L$(LIBDIR) -lmoetrace' 'Requires.private: libzstd' \
+		>$(DESTDIR)$(LIBDIR)/pkgconfig/moetrace.pc
 	for p in $(PAGES); do install -m 644 $$p $(DESTDIR)$(MANDIR)/man$${p##*.}; done
 	install -m 644 tools/moetrace.bash $(DESTDIR)$(COMPDIR)/moetrace
 	for n in $(filter-out moetrace,$(TOOLNAMES)); do ln -sf moetrace $(DESTDIR)$(COMPDIR)/$$n; done
@@ -267,25 +236,16 @@ install: all
 	ln -sf $(LIBEXECDIR)/moetrace $(DESTDIR)$(BINDIR)/moetrace
 
 uninstall:
-	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DATADIR) $(DESTDIR)$(LIBDIR)/libmoetrace.* \
-		$(DESTDIR)$(LIBDIR)/pkgconfig/moetrace.pc $(DESTDIR)$(INCLUDEDIR)/moetrace.h
+	rm -rf $(addprefix $(DESTDIR),$(LIBEXECDIR) $(DATADIR) $(LIBDIR)/libmoetrace.* \
+		$(LIBDIR)/pkgconfig/moetrace.pc $(INCLUDEDIR)/moetrace.h)
 	for n in $(TOOLNAMES) $(notdir $(wildcard pipelines/*)); do \
 		rm -f $(DESTDIR)$(BINDIR)/$$n $(DESTDIR)$(COMPDIR)/$$n; done
 	for p in $(PAGES); do rm -f $(DESTDIR)$(MANDIR)/man$${p##*.}/$${p##*/}; done
 
-dist:
-	git archive --prefix=moetrace-$(VERSION)/ -o moetrace-$(VERSION).tar.gz HEAD
-
-deps:
-	@:
-
-tags:
-	ctags -R lib tools
-
-clean:
-	rm -rf build demo
-
-FORCE:
+dist: ; git archive --prefix=moetrace-$(VERSION)/ -o moetrace-$(VERSION).tar.gz HEAD
+asan deps: ; @:
+tags: ; ctags -R lib tools
+clean: ; rm -rf build demo
 .PHONY: FORCE refs kernels ptxinfo gpu-check gpu-bench all check asan demo bench lint fuzz install uninstall dist deps tags clean
 -include $(OBJ:.o=.d) $(B)/plain/product.d $(EMUOBJ:.o=.d) \
 	$(GPUTESTS:%=$(B)/t/gpu/%.d) $(TOOLS:%.c=$(B)/%.d) $(UNIT:%.c=$(B)/%.d) $(FUZZ:%.c=$(B)/%.d)

@@ -198,4 +198,12 @@ fails 2 'streamed to no GPU' 'router-capture m --stream-weights <in.trace' 'need
 router-capture m --type bf16 <in.trace | column logit >x
 router-capture m <in.trace | column logit >y
 is 'bf16 is near, and not the same' yes sh -c "paste x y | awk '{ d = (\$1 - \$2) * (\$1 - \$2); s += d; r += \$2 * \$2 } END { print (s > 0 && s < 1e-3 * r ? \"yes\" : s / r) }'"
+# positions: 512 of that model
+ids() { awk -v n="$1" 'BEGIN { for (i = 0; i < n; i++) printf "%d ", 5 + i % 90 }' >ids && tok-encode --ids ids; }
+rows() { router-capture "$TOP/examples/tiny-qwen" --no-logits "$@" | trace-heads | sed -n 's/^@tok.* rows=\([0-9]*\).*/\1/p'; }
+ids 513 >long.trace
+fails 2 'more tokens than positions' "router-capture '$TOP/examples/tiny-qwen' <long.trace" '513 tokens, but the model has 512 positions'
+ids 512 | rows >x
+ids 510 | rows --generate 9 >>x
+is 'as many, and generated up to them' '512 512' xargs <x
 done_testing

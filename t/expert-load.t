@@ -9,6 +9,15 @@
 } >x
 is 'by hand' '1 2 0' sh -c "expert-load -t x | sed 1d | cut -f4 | paste -sd' ' -"
 is '--kept' '1 1 0' sh -c "expert-load --kept -t x | sed 1d | cut -f4 | paste -sd' ' -"
+jsonl2trace >odd <<!
+{"kind":"trace","v":1,"layers":1,"experts":3,"topk":2}
+{"kind":"route","layer":0,"rows":1,"cols":"ids:u8:2,dropped:u8:1","ids":[[0,1]],"dropped":[1]}
+{"kind":"end","frames":1}
+!
+for tool in expert-load expert-stats expert-flow; do
+	ok "$tool: what is dropped matters with --kept alone" sh -c "$tool odd | trace-check"
+	fails 2 "$tool --kept: not a number each pick" "$tool --kept odd" '@route: column dropped is not u8:2, one number a pick'
+done
 s=1
 while [ $s -le 20 ]; do
 	trace-gen --batches 3 --rows 50 --layers 2 --experts $((s * 21)) -k 2 -s $s -o a

@@ -84,6 +84,16 @@ fails 2 'sequences without tok frames' 'trace-sample notok.trace' 'batch 0 has s
 trace2jsonl a.trace | sed 's/"rows":32,"cols":"tok:u32,seq:u32,pos:u32","tok":\[[0-9]*,/"rows":31,"row0":1,"cols":"tok:u32,seq:u32,pos:u32","tok":[/; /"kind":"tok"/s/"seq":\[[0-9]*,/"seq":[/; /"kind":"tok"/s/"pos":\[[0-9]*,/"pos":[/' |
 	jsonl2trace >short.trace
 fails 2 'a row of no sequence' 'trace-sample short.trace' 'batch [0-9]*: row 0 is of no sequence'
+jsonl2trace >late.trace <<!
+{"kind":"trace","v":1,"layers":3,"experts":4,"topk":1}
+{"kind":"route","layer":2,"batch":0,"rows":1,"cols":"ids:u8:1","ids":[2]}
+{"kind":"route","layer":0,"batch":0,"rows":1,"cols":"ids:u8:1","ids":[0]}
+{"kind":"tok","batch":0,"rows":1,"cols":"tok:u32","tok":[7]}
+{"kind":"route","layer":1,"batch":0,"rows":1,"cols":"ids:u8:1","ids":[1]}
+{"kind":"end","frames":4}
+!
+is 'layers ascend, whatever order they had' '@seq @tok @route_0 @route_1 @route_2' \
+	sh -c "trace-sample --no-prog late.trace | trace-heads | sed -n 's/^\(@[a-z]*\).*layer=\([0-9]\).*/\1_\2/p; s/^\(@seq\|@tok\).*/\1/p' | xargs"
 fails 2 'no samples' 'trace-sample n.trace' 'no samples'
 gen --name x >e.trace
 gen --name y >f.trace

@@ -457,6 +457,18 @@ tool_ids(struct tool *t, const struct tr_frame *f, struct tr_ids *ids)
 		tool_fail(t);
 }
 
+const uint8_t *
+tool_dropped(struct tool *t, const struct tr_frame *f, const struct tr_ids *ids)
+{
+	struct tr_col c;
+	int r = tr_col(f, "dropped", &c);
+
+	tool_check(t, r);
+	if (r > 0 && (c.type != TR_U8 || c.width != ids->k))
+		tool_refuse(t, f, "column dropped is not u8:%u, one number a pick", ids->k);
+	return r > 0 ? c.data : NULL;
+}
+
 uint64_t
 tool_key(struct tool *t, const struct tr_frame *f, const char *key)
 {

@@ -104,6 +104,9 @@ _Noreturn void tool_broken(struct tool *t);
 /* A column or key that the tool cannot do without: dies, naming frame and it. */
 void tool_col(struct tool *t, const struct tr_frame *f, const char *name, struct tr_col *c);
 void tool_ids(struct tool *t, const struct tr_frame *f, struct tr_ids *ids);
+/* Column dropped [rows][ids->k] of the frame that ids are of, lent; NULL: it has none.  Dies
+ * where it is of another shape. */
+const uint8_t *tool_dropped(struct tool *t, const struct tr_frame *f, const struct tr_ids *ids);
 uint64_t tool_key(struct tool *t, const struct tr_frame *f, const char *key);
 
 /* One more output with the tool's flags and provenance, for tools that write

@@ -105,9 +105,6 @@ struct decoder_room {
 int decoder_attend(struct decoder *m, struct decoder_layer *l, const struct spans *s,
 		   struct decoder_room *r);
 
-/* b->next and b->nll of the last layer's rows r->x.  0 or TR_E..., the engine says why. */
-int decoder_head(struct decoder *m, const struct model_batch *b, struct decoder_room *r);
-
 /* As model_ops has it. */
 int decoder_run(void *state, const struct model_batch *b, model_seen *seen, void *arg, char *why);
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "decoder.h"
+#include "head.h"
 #include "size.h"
 
 struct run {
@@ -212,6 +213,18 @@ feed(struct run *r, uint64_t layer)
 }
 
 static int
+head(struct run *r)
+{
+	struct decoder *m = r->m;
+	const struct decoder_shape *h = &m->shape;
+	const int c = m->e->norm(m->e, &m->norm.w, h->eps, r->r.x, h->d, r->r.rows, r->r.h);
+
+	return c < 0 ? c
+		     : model_head(m->e, h->tied ? &m->embed.w : &m->head.w, r->b, &r->b->source,
+				  r->r.h);
+}
+
+static int
 forward(struct run *r)
 {
 	struct decoder *m = r->m;
@@ -230,7 +243,7 @@ forward(struct run *r)
 		if (c > 0)
 			return 0;
 	}
-	return r->b->next || r->b->nll ? decoder_head(m, r->b, &r->r) : 0;
+	return r->b->next || r->b->nll ? head(r) : 0;
 }
 
 int

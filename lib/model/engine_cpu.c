@@ -1,5 +1,4 @@
 /* The steps of engine.h on the processor. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,120 +9,10 @@
 #include "networks.h"
 #include "rowsteps.h"
 
-/* What room gives: numbers behind a link, so that close finds them. */
-struct piece {
-	struct piece *next, **at;
-	_Alignas(64) float x[];
-};
-
-struct cpu {
-	struct engine e; /* first, so that an engine is one of these */
-	struct team team;
-	struct piece *pieces;
-	struct weight **near; /* [nnear]: what next named */
-	uint64_t nnear, rows; /* rows: of the batch that was embedded last */
-};
-
 static struct team *
 team(struct engine *e)
 {
 	return &((struct cpu *)e)->team;
-}
-
-static int
-out(struct engine *e, uint64_t rows, uint64_t n)
-{
-	snprintf(e->why, sizeof e->why, "no memory for %llu x %llu numbers",
-		 (unsigned long long)rows, (unsigned long long)n);
-	return TR_ENOMEM;
-}
-
-static float *
-cpu_room(struct engine *e, uint64_t n)
-{
-	struct cpu *c = (struct cpu *)e;
-	struct piece *p = NULL;
-	size_t size;
-
-	if (size_mul(n, sizeof *p->x, &size) < 0 || size_add(size, sizeof *p + 64, &size) < 0 ||
-	    !(p = aligned_alloc(64, size & ~(size_t)63))) {
-		out(e, 1, n);
-		return NULL;
-	}
-	p->next = c->pieces;
-	p->at = &c->pieces;
-	if (p->next)
-		p->next->at = &p->next;
-	c->pieces = p;
-	return p->x;
-}
-
-static void
-cpu_drop(struct engine *e, float *x)
-{
-	struct piece *p;
-
-	if (!x)
-		return;
-	p = (struct piece *)((char *)x - offsetof(struct piece, x));
-	*p->at = p->next;
-	if (p->next)
-		p->next->at = p->at;
-	free(p);
-}
-
-static int
-cpu_put(struct engine *e, float *to, const float *host, uint64_t n)
-{
-	memcpy(to, host, n * sizeof *to);
-	return 0;
-}
-
-static int
-cpu_get(struct engine *e, float *host, const float *from, uint64_t n)
-{
-	memcpy(host, from, n * sizeof *host);
-	return 0;
-}
-
-/* A vector is kept as f32; matrices are read where they are mapped. */
-static int
-cpu_hold(struct engine *e, struct weight *w)
-{
-	if (w->rows != 1 || w->parts != 1 || w->held)
-		return 0;
-	if (!(w->held = malloc(w->cols * sizeof(float))))
-		return out(e, 1, w->cols);
-	tensor_f32(w->part, 0, 1, w->held);
-	return 0;
-}
-
-static void
-cpu_unhold(struct engine *e, struct weight *w)
-{
-	free(w->held);
-	w->held = NULL;
-}
-
-/* The pages go out of our memory and stay in the system's.  To bring them back costs what
- * some rows cost. */
-static int
-cpu_next(struct engine *e, struct weight *const *w, uint64_t n)
-{
-	enum { MANY = 256 };
-	struct cpu *c = (struct cpu *)e;
-	struct weight **near = malloc((n + 1) * sizeof(*near));
-
-	if (!near)
-		return out(e, 1, n);
-	memcpy(near, w, n * sizeof(*near));
-	for (uint64_t i = 0; i < c->nnear && c->rows >= MANY; i++)
-		for (uint64_t k = 0; k < c->near[i]->parts; k++)
-			tensor_forget(&c->near[i]->part[k]);
-	free(c->near);
-	c->near = near;
-	c->nnear = n;
-	return 0;
 }
 
 static int
@@ -167,7 +56,7 @@ cpu_linear(struct engine *e, const struct weight *w, const struct weight *bias, 
 			       .ldy = w->rows};
 
 	if (dots_all(&a, rows, team(e)) < 0)
-		return out(e, rows, w->rows);
+		return cpu_no_memory(e, rows, w->rows);
 	for (uint64_t i = 0; i < rows && bias; i++)
 		cpu_add(e, y + i * w->rows, bias->held, w->rows);
 	return 0;
@@ -247,7 +136,7 @@ cpu_attend(struct engine *e, const struct heads *h, const struct spans *s, const
 	   const struct spans *sk, const float *k, const float *v, const struct cache *c, float *y)
 {
 	if (attend(h, s, q, sk, k, v, c, y, team(e)) < 0)
-		return out(e, s->at[s->n], h->heads * h->dv);
+		return cpu_no_memory(e, s->at[s->n], h->heads * h->dv);
 	return 0;
 }
 
@@ -265,7 +154,7 @@ cpu_experts(struct engine *e, const struct ffns *f, const float *x, const uint16
 {
 	const int r = networks(f, e->opts.type == TR_BF16, x, ids, w, rows, k, y, team(e));
 
-	return r == TR_ENOMEM ? out(e, rows * k, f->hidden) : r;
+	return r == TR_ENOMEM ? cpu_no_memory(e, rows * k, f->hidden) : r;
 }
 
 static int
@@ -304,9 +193,7 @@ cpu_close(struct engine *e)
 {
 	struct cpu *c = (struct cpu *)e;
 
-	while (c->pieces)
-		cpu_drop(e, c->pieces->x);
-	free(c->near);
+	cpu_memory_end(c);
 	team_close(&c->team);
 	free(c);
 }
@@ -321,13 +208,6 @@ engine_cpu(struct engine **e, const struct engine_opts *o, char *why)
 		return model_why(why, "no memory");
 	}
 	c->e = (struct engine){.opts = *o,
-			       .room = cpu_room,
-			       .drop = cpu_drop,
-			       .put = cpu_put,
-			       .get = cpu_get,
-			       .hold = cpu_hold,
-			       .unhold = cpu_unhold,
-			       .next = cpu_next,
 			       .embed = cpu_embed,
 			       .norm = cpu_norm,
 			       .linear = cpu_linear,
@@ -342,6 +222,7 @@ engine_cpu(struct engine **e, const struct engine_opts *o, char *why)
 			       .ffn = cpu_ffn,
 			       .nll = cpu_nll,
 			       .close = cpu_close};
+	cpu_memory(&c->e);
 	c->e.opts.jobs = MAX(o->jobs, 1);
 	*e = &c->e;
 	return 0;

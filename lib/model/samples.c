@@ -1,71 +1,14 @@
-/* Samples of traces: noted by place, chosen by lib/model/sampleset, read again where they lie. */
-#include <stdio.h>
+/* Samples of traces: their frames noted by place, in one pass. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../lib/model/sampleset.h"
-#include "samples.h"
+#include "samplesown.h"
 #include "size.h"
 
-enum what { SEQ, TEXT, TOK, OTHER, ROUTE };
-
-struct place { /* of a frame; those of a batch are a list */
-	uint64_t off, n, layer, seq;
-	uint32_t next, what;
-};
-
-struct batch {
-	uint64_t number;
-	uint32_t input, dataset;
-	uint32_t first, last; /* places; UINT32_MAX: none */
-};
-
-struct seq {          /* also a sample */
-	uint64_t seq; /* TR_NONE: the whole batch */
-	uint32_t batch, dataset;
-	uint8_t told, synthetic, alone; /* told: by a seq frame; alone in its batch */
-};
-
-struct run { /* rows of one sequence */
-	uint64_t lo, hi, seq;
-	uint32_t batch;
-};
-
-struct input {
-	struct spool *from;
-	enum samples_kind kind;
-};
-
-#define LIST(type, name) \
-	type *name;      \
-	size_t n##name, cap##name
-
-struct samples {
-	LIST(struct place, place);
-	LIST(struct batch, batch);
-	LIST(struct seq, seq);
-	LIST(struct run, run);
-	LIST(struct input, input);
-	LIST(char *, dataset);   /* names; 0 is "" */
-	LIST(uint32_t, section); /* batches of this section, by number */
-	LIST(uint32_t, sorted);  /* samples of all sets that are chosen from, set by set */
-	LIST(uint32_t, at);      /* where a set begins there */
-	LIST(uint32_t, frame);   /* places of the batch that is put */
-	uint32_t *idx;           /* rows of a frame */
-	size_t capidx;
-	uint32_t section_dataset;  /* what the trace line says */
-	uint64_t layers, sections; /* the fewest layers */
-	int ended, decode;
-	struct sampleset chosen;
-	struct sample *order;
-	struct rows_buf buf, cut;
-	char err[160];
-};
-
-static int
-room(void *p, size_t n, size_t *cap, size_t size)
+int
+samples_room(void *list, size_t n, size_t *cap, size_t size)
 {
-	void **to = p, *q;
+	void **to = list, *q;
 
 	if (n < *cap)
 		return 0;
@@ -77,8 +20,6 @@ room(void *p, size_t n, size_t *cap, size_t size)
 	*cap = 2 * *cap + 64;
 	return 0;
 }
-#define ROOM(s, name) room(&(s)->name, (s)->n##name, &(s)->cap##name, sizeof *(s)->name)
-
 struct samples *
 samples_new(uint64_t seed, int decode)
 {
@@ -126,8 +67,6 @@ samples_err(const struct samples *s)
 {
 	return s->err;
 }
-
-/* ---- first pass ---- */
 
 static int
 dataset(struct samples *s, const struct tr_frame *f, uint32_t *to)
@@ -236,9 +175,10 @@ note(struct samples *s, const struct tr_frame *f)
 	for (uint32_t i = 0; i < LEN(kinds); i++)
 		if (kinds[i] && !strcmp(f->kind, kinds[i]))
 			p.what = i;
-	if (tr_get(f, "derived", 0) == 1 || (e = tr_num(f, "batch", &number)) < 0 ||
-	    (e == 0 && p.what == OTHER))
-		return tr_num(f, "batch", &number) < 0 ? TR_EVALUE : 0;
+	if ((e = tr_num(f, "batch", &number)) < 0)
+		return TR_EVALUE;
+	if (tr_get(f, "derived", 0) == 1 || (e == 0 && p.what == OTHER))
+		return 0;
 	if (tr_num(f, "seq", &p.seq) < 0 || tr_num(f, "layer", &p.layer) < 0)
 		return TR_EVALUE;
 	if (p.what <= TEXT && p.seq == TR_NONE)
@@ -296,301 +236,4 @@ uint64_t
 samples_layers(const struct samples *s)
 {
 	return s->layers;
-}
-
-/* ---- the choice ---- */
-
-static int
-by_batch(const void *a, const void *b)
-{
-	const struct seq *x = a, *y = b;
-
-	if (x->batch != y->batch)
-		return x->batch < y->batch ? -1 : 1;
-	if (x->seq != y->seq)
-		return x->seq < y->seq ? -1 : 1;
-	return y->told - x->told;
-}
-
-static int
-by_row(const void *a, const void *b)
-{
-	const struct run *x = a, *y = b;
-
-	if (x->batch != y->batch)
-		return x->batch < y->batch ? -1 : 1;
-	return (x->lo > y->lo) - (x->lo < y->lo);
-}
-
-/* Each sequence once, those of a batch together; a batch of none is one. */
-static int
-end(struct samples *s)
-{
-	size_t n = 0, told = s->nseq, b = 0, r = 0;
-	int e;
-
-	if (s->ended)
-		return 0;
-	if (s->nrun)
-		qsort(s->run, s->nrun, sizeof *s->run, by_row);
-	if (told)
-		qsort(s->seq, told, sizeof *s->seq, by_batch);
-	for (size_t i = 0; i < told; i++)
-		if (!n || s->seq[i].batch != s->seq[n - 1].batch ||
-		    s->seq[i].seq != s->seq[n - 1].seq)
-			s->seq[n++] = s->seq[i];
-	s->nseq = told = n;
-	for (size_t i = 0; i < told; i++) {
-		struct seq *q = &s->seq[i];
-
-		q->alone = (!i || q[-1].batch != q->batch) &&
-			   (i + 1 == told || q[1].batch != q->batch);
-		if (!q->told)
-			q->dataset = s->batch[q->batch].dataset;
-		while (r < s->nrun && s->run[r].batch < q->batch)
-			r++;
-		if (!q->alone && (r == s->nrun || s->run[r].batch != q->batch)) {
-			snprintf(s->err, sizeof s->err,
-				 "batch %llu has several sequences, and no tok frame tells whose "
-				 "its "
-				 "rows are",
-				 (unsigned long long)s->batch[q->batch].number);
-			return TR_EVALUE;
-		}
-	}
-	for (size_t i = 0; b < s->nbatch; b++) {
-		while (i < told && s->seq[i].batch < b)
-			i++;
-		if ((i == told || s->seq[i].batch != b) &&
-		    (e = add_seq(s, &(struct seq){TR_NONE, (uint32_t)b, s->batch[b].dataset, 0, 0,
-						  1})) < 0)
-			return e;
-	}
-	if (s->nseq)
-		qsort(s->seq, s->nseq, sizeof *s->seq, by_batch);
-	s->ended = 1;
-	return 0;
-}
-
-static int
-is_of(const struct samples *s, const struct seq *q, enum samples_kind kind)
-{
-	return s->input[s->batch[q->batch].input].kind == kind &&
-	       !(kind == SAMPLES_REAL && q->synthetic);
-}
-
-/* Offer the samples of one data set; their number. */
-static long long
-offer(struct samples *s, struct sampleset *x, enum samples_kind kind, uint32_t set,
-      uint64_t per_set)
-{
-	const size_t first = s->nsorted;
-	int e;
-
-	if ((e = ROOM(s, at)) < 0 || sampleset_open(x, s->dataset[set], per_set) < 0)
-		return TR_ENOMEM;
-	s->at[s->nat++] = (uint32_t)first;
-	for (size_t i = 0; i < s->nseq; i++) {
-		if (s->seq[i].dataset != set || !is_of(s, &s->seq[i], kind))
-			continue;
-		if ((e = ROOM(s, sorted)) < 0 || sampleset_offer(x, s->nsorted - first, "", 0) < 0)
-			return TR_ENOMEM;
-		s->sorted[s->nsorted++] = (uint32_t)i;
-	}
-	return (long long)(s->nsorted - first);
-}
-
-long long
-samples_choose(struct samples *s, enum samples_kind kind, uint64_t total, uint64_t per_set)
-{
-	struct sampleset x = {.seed = s->chosen.seed}, *all = &s->chosen;
-	long long n = 0;
-	void *p;
-	int e = end(s);
-
-	if (e < 0)
-		return e;
-	for (uint32_t set = 0; set < s->ndataset; set++) {
-		if ((n = offer(s, &x, kind, set, per_set)) < 0)
-			goto out;
-	}
-	if (total != TR_NONE)
-		sampleset_even(&x, total);
-	n = TR_ENOMEM;
-	if (!(p = realloc(all->set, (all->nset + x.nset) * sizeof *all->set)))
-		goto out;
-	all->set = p;
-	n = 0;
-	for (size_t i = 0; i < x.nset; i++) { /* now they are ours */
-		for (size_t k = 0; k < x.set[i].n; k++)
-			x.set[i].s[k].set = (uint32_t)all->nset;
-		n += (long long)x.set[i].n;
-		all->set[all->nset++] = x.set[i];
-	}
-	x.nset = 0;
-out:
-	sampleset_free(&x);
-	return n;
-}
-
-int
-samples_order(struct samples *s, int shuffle, struct tr_frame *trace)
-{
-	int e;
-
-	if (sampleset_order(&s->chosen, shuffle, &s->order) < 0)
-		return TR_ENOMEM;
-	if ((e = tr_set(trace, "order", "batch,layer")) < 0 ||
-	    (e = tr_set(trace, "prompts", shuffle ? "shuffle" : "round-robin")) < 0)
-		return e;
-	return tr_setu(trace, "prompts_seed", s->chosen.seed);
-}
-
-/* ---- second pass ---- */
-
-/* The sequence of a row of a batch; TR_NONE where none is told. */
-static uint64_t
-seq_of(const struct samples *s, uint32_t batch, uint64_t row)
-{
-	size_t lo = 0, hi = s->nrun;
-
-	while (lo < hi) { /* the first that is not before it */
-		const size_t mid = lo + (hi - lo) / 2;
-
-		if (s->run[mid].batch < batch ||
-		    (s->run[mid].batch == batch && s->run[mid].hi < row))
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	if (lo == s->nrun || s->run[lo].batch != batch || s->run[lo].lo > row)
-		return TR_NONE;
-	return s->run[lo].seq;
-}
-
-/* The rows of f that are of q, in *g; their number, or TR_E.... */
-static long long
-cut(struct samples *s, const struct seq *q, struct tr_frame *f, struct tr_frame *g)
-{
-	uint64_t n = 0, seq;
-	struct rows r;
-	int e = rows_open(&r, f);
-
-	if (e < 0)
-		return e;
-	if (f->rows > s->capidx) {
-		free(s->idx);
-		s->capidx = 0;
-		if (!(s->idx = malloc(f->rows * sizeof *s->idx)))
-			return TR_ENOMEM;
-		s->capidx = f->rows;
-	}
-	for (uint64_t i = 0; i < f->rows; i++) {
-		if ((seq = seq_of(s, q->batch, rows_at(&r, i))) == TR_NONE) {
-			snprintf(s->err, sizeof s->err, "batch %llu: row %llu is of no sequence",
-				 (unsigned long long)s->batch[q->batch].number,
-				 (unsigned long long)rows_at(&r, i));
-			return TR_EVALUE;
-		}
-		if (seq == q->seq)
-			s->idx[n++] = (uint32_t)i;
-	}
-	if (n && (e = rows_take(g, f, s->idx, n, &s->cut)) < 0)
-		return e;
-	return (long long)n;
-}
-
-/* Places of a batch in the order in which they are written; their number, or TR_E.... */
-static long long
-frames(struct samples *s, const struct seq *q)
-{
-	int e;
-
-	s->nframe = 0;
-	for (uint32_t p = s->batch[q->batch].first; p != UINT32_MAX; p = s->place[p].next) {
-		const struct place *x = &s->place[p], *y;
-		size_t k;
-
-		if (q->alone || x->what == TOK || x->what == ROUTE || x->seq == q->seq) {
-			if ((e = ROOM(s, frame)) < 0)
-				return e;
-			for (k = s->nframe++; k; k--) { /* nearly sorted as it is */
-				y = &s->place[s->frame[k - 1]];
-				if (y->what < x->what ||
-				    (y->what == x->what && y->layer <= x->layer))
-					break;
-				s->frame[k] = s->frame[k - 1];
-			}
-			s->frame[k] = p;
-		}
-	}
-	return (long long)s->nframe;
-}
-
-static int
-is_synthetic(const struct samples *s, const struct seq *q)
-{
-	return s->input[s->batch[q->batch].input].kind == SAMPLES_SYNTHETIC;
-}
-
-/* The frame at a place, as sequence number: 1, 0 where nothing of it is, or TR_E.... */
-static int
-frame_at(struct samples *s, const struct seq *q, const struct place *p, uint64_t number,
-	 struct tr_frame *f)
-{
-	const int split = !q->alone && (p->what == TOK || p->what == ROUTE);
-	struct tr_frame g;
-	struct tr_col c;
-	const char *val;
-	long long n;
-	int e = spool_frame(s->input[s->batch[q->batch].input].from, p->off, p->n,
-			    s->decode || split || p->what == TOK, f, &s->buf);
-
-	if (e < 0)
-		return e;
-	if (split) {
-		if ((n = cut(s, q, f, &g)) <= 0)
-			return (int)n;
-		*f = g;
-	}
-	if (p->what == TOK && f->ncols > 1 && tr_col(f, "seq", &c) > 0)
-		tr_dropcol(f, "seq");
-	if ((e = tr_setu(f, "batch", number)) < 0 ||
-	    ((p->what == TOK || tr_key(f, "seq", &val)) && (e = tr_setu(f, "seq", number)) < 0))
-		return e;
-	if (p->what == SEQ && is_synthetic(s, q) && (e = tr_set(f, "synthetic", "1")) < 0)
-		return e;
-	if (p->what == SEQ && q->dataset && (e = tr_set(f, "dataset", s->dataset[q->dataset])) < 0)
-		return e;
-	return 1;
-}
-
-int
-samples_put(struct samples *s, uint64_t i, int (*put)(void *arg, struct tr_frame *f), void *arg)
-{
-	const struct sample *x = &s->order[i];
-	const struct seq *q = &s->seq[s->sorted[s->at[x->set] + x->row]];
-	struct tr_frame f;
-	int e = 0;
-
-	if (!q->told) {
-		tr_new(&f, "seq");
-		tr_setu(&f, "batch", i);
-		tr_setu(&f, "seq", i);
-		if (q->dataset && (e = tr_set(&f, "dataset", s->dataset[q->dataset])) < 0)
-			return e;
-		if (is_synthetic(s, q))
-			tr_set(&f, "synthetic", "1");
-		if ((e = put(arg, &f)) != 0)
-			return e;
-	}
-	if (frames(s, q) < 0)
-		return TR_ENOMEM;
-	for (size_t k = 0; k < s->nframe; k++) {
-		if ((e = frame_at(s, q, &s->place[s->frame[k]], i, &f)) < 0)
-			return e;
-		if (e && (e = put(arg, &f)) != 0)
-			return e;
-	}
-	return 0;
 }

@@ -39,8 +39,8 @@ uint64_t samples_layers(const struct samples *s);
 /*
  * All is read: choose of that kind total samples (TR_NONE: all), evenly by data set (of a
  * remainder the first have one more; what one lacks the others give), at most per_set of
- * each.  Once for each kind, before samples_order.  How many are chosen, or TR_ENOMEM, or TR_EVALUE and samples_err: a batch of several
- * sequences without tok frames.
+ * each.  Once for each kind, before samples_order.  How many are chosen, or TR_ENOMEM,
+ * TR_ELIMIT, or TR_EVALUE and samples_err: a batch of several sequences without tok frames.
  */
 long long samples_choose(struct samples *s, enum samples_kind kind, uint64_t total,
 			 uint64_t per_set);

@@ -88,10 +88,15 @@ float *switch_em(struct engine *e, uint64_t n, uint64_t each, int *failed);
 
 /* A routed block's part of rows h into y; 1: nobody asks for it.  Else 0 or TR_E.... */
 int switch_routed(struct run *r, struct block *b, const struct spans *s);
-/* What b wants of the head, of x [rows of target][d], normed.  0 or TR_E.... */
-int switch_head(const struct run *r, const float *x);
 /* model_ops's run */
 int switch_run(void *state, const struct model_batch *b, model_seen *seen, void *arg, char *why);
-void switch_forget(struct sw *s); /* what is kept of sequences */
+
+/* Memory of a run, r->rows and r->b set: 0 or TR_ENOMEM; switch_room_free in any case. */
+int switch_room(struct run *r);
+void switch_room_free(struct run *r);
+/* Room for what is kept of the sequences of b, s->keep rows of each: 0 or TR_ENOMEM;
+ * switch_forget in any case. */
+int switch_remember(struct sw *s, const struct model_batch *b);
+void switch_forget(struct sw *s);
 
 #endif

@@ -1,69 +1,10 @@
 /* The run of Switch Transformers: a batch through the encoder, then through the decoder. */
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "head.h"
 #include "size.h"
 #include "switchown.h"
-
-void *
-switch_some(uint64_t n, uint64_t each, uint64_t size, int *failed)
-{
-	size_t bytes = 0;
-	void *p = NULL;
-
-	if (size_mul(n, each, &bytes) < 0 || size_mul(bytes, size, &bytes) < 0 ||
-	    !(p = malloc(bytes + 1)))
-		*failed = 1;
-	return p;
-}
-
-float *
-switch_em(struct engine *e, uint64_t n, uint64_t each, int *failed)
-{
-	size_t all = 0;
-	float *p = size_mul(n, each, &all) < 0 ? NULL : e->room(e, all);
-
-	*failed |= !p;
-	return p;
-}
-
-static int
-run_room(struct run *r)
-{
-	const struct sw *s = r->s;
-	const uint64_t inner = s->heads * s->dk;
-	int no = 0;
-
-	r->h = switch_em(s->e, r->rows, s->d, &no);
-	r->q = switch_em(s->e, r->rows, inner, &no);
-	r->k = switch_em(s->e, r->rows, inner, &no);
-	r->v = switch_em(s->e, r->rows, inner, &no);
-	r->mix = switch_em(s->e, r->rows, inner, &no);
-	r->y = switch_em(s->e, r->rows, s->d, &no);
-	r->score = switch_em(s->e, r->rows, s->experts, &no);
-	r->logit = switch_some(r->rows, s->experts, sizeof *r->logit, &no);
-	r->hidden = switch_some(r->rows, s->d, sizeof *r->hidden, &no);
-	r->w = switch_some(r->rows, 1, sizeof *r->w, &no);
-	r->patch = switch_some(s->residual ? r->rows : 0, s->d, sizeof *r->patch, &no);
-	r->ids = switch_some(r->rows, 1, sizeof *r->ids, &no);
-	r->kept = switch_some(r->rows, 1, sizeof *r->kept, &no);
-	r->dropped = switch_some(r->rows, 1, sizeof *r->dropped, &no);
-	r->taken = switch_some(r->b->n, s->experts, sizeof *r->taken, &no);
-	return no ? TR_ENOMEM : 0;
-}
-
-static void
-run_free(struct run *r)
-{
-	float *rooms[] = {r->h, r->q, r->k, r->v, r->mix, r->y, r->score};
-	void *all[] = {r->logit, r->hidden, r->w, r->patch, r->ids, r->kept, r->dropped, r->taken};
-
-	for (size_t i = 0; i < LEN(rooms); i++)
-		r->s->e->drop(r->s->e, rooms[i]);
-	for (size_t i = 0; i < LEN(all); i++)
-		free(all[i]);
-}
 
 /* Bucket of a key that is r places after the query. */
 static uint64_t
@@ -193,52 +134,6 @@ through(struct run *r, struct stack *k, float *x, const struct spans *s, const f
 	return MIN(no, 0);
 }
 
-void
-switch_forget(struct sw *s)
-{
-	for (uint64_t i = 0; s->decoder.block && i < s->decoder.n; i++) {
-		struct block *b = &s->decoder.block[i];
-
-		s->e->drop(s->e, b->kept.k);
-		s->e->drop(s->e, b->kept.v);
-		s->e->drop(s->e, b->k);
-		s->e->drop(s->e, b->v);
-		free(b->taken);
-		b->k = b->v = b->kept.k = b->kept.v = NULL;
-		b->taken = NULL;
-	}
-	free(s->at);
-	s->at = NULL;
-	s->n = 0;
-}
-
-/* Room for what is kept of the sequences of b. */
-static int
-remember(struct sw *s, const struct model_batch *b)
-{
-	const uint64_t inner = s->heads * s->dk;
-	int no = 0;
-
-	s->at = switch_some(b->n + 1, 1, sizeof *s->at, &no);
-	if (no)
-		return TR_ENOMEM;
-	memcpy(s->at, b->source.at, (b->n + 1) * sizeof *s->at);
-	s->n = b->n;
-	for (uint64_t i = 0; i < s->decoder.n && !no; i++) {
-		struct block *k = &s->decoder.block[i];
-
-		k->kept.cap = s->keep;
-		k->kept.k = switch_em(s->e, b->n * s->keep, inner, &no);
-		k->kept.v = switch_em(s->e, b->n * s->keep, inner, &no);
-		k->k = switch_em(s->e, b->source.at[b->n], inner, &no);
-		k->v = switch_em(s->e, b->source.at[b->n], inner, &no);
-		k->taken = switch_some(b->n, s->experts, sizeof *k->taken, &no);
-		if (k->taken)
-			memset(k->taken, 0, b->n * s->experts * sizeof *k->taken);
-	}
-	return no ? TR_ENOMEM : 0;
-}
-
 static int
 embedded(struct run *r, const struct model_ids *from, float *x)
 {
@@ -268,11 +163,13 @@ decoded(struct run *r, const float *source, float *x)
 	const struct model_ids *from = &r->b->target;
 	const struct spans spans = {r->b->n, from->at, r->b->past};
 	const struct spans sk = {r->b->n, source ? r->b->source.at : s->at, NULL};
+	struct weight *head = s->tied ? &s->shared.weight : &s->head.weight;
 	int no = embedded(r, from, x);
 
-	if (no < 0 || (no = through(r, &s->decoder, x, &spans, source, &sk)) < 0 || !s->wanted)
+	if (no < 0 || (no = through(r, &s->decoder, x, &spans, source, &sk)) < 0 || !s->wanted ||
+	    (no = s->e->next(s->e, &head, 1)) < 0)
 		return no;
-	return switch_head(r, x);
+	return model_head(s->e, head, r->b, from, x);
 }
 
 int
@@ -298,7 +195,7 @@ switch_run(void *state, const struct model_batch *b, model_seen *seen, void *arg
 	r.rows = MAX(n, m);
 	x = switch_em(s->e, n, s->d, &no);
 	y = switch_em(s->e, m, s->d, &no);
-	if (no || run_room(&r) < 0 || (begins && second && s->keep && remember(s, b) < 0))
+	if (no || switch_room(&r) < 0 || (begins && second && s->keep && switch_remember(s, b) < 0))
 		e = TR_ENOMEM;
 	if (e == 0 && begins)
 		e = encoded(&r, x);
@@ -306,7 +203,7 @@ switch_run(void *state, const struct model_batch *b, model_seen *seen, void *arg
 		e = decoded(&r, begins ? x : NULL, y);
 	s->e->drop(s->e, x);
 	s->e->drop(s->e, y);
-	run_free(&r);
+	switch_room_free(&r);
 	if (e < 0)
 		switch_forget(s);
 	return e;

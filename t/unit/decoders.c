@@ -322,16 +322,9 @@ steps(const struct said *e)
 	if (open_model(&m, 1, most, 1, NULL) < 0)
 		bad = 1;
 	for (size_t s = 0; s < LEN(ends) && !bad; s++) {
-		float *before = malloc(tokens.n * tokens.vocab * sizeof *before);
-
-		memcpy(before, got.next, tokens.n * tokens.vocab * sizeof *before);
 		for (uint64_t i = 0; i < tokens.n; i++)
 			until[i] = MIN(ends[s], tokens.at[i + 1] - tokens.at[i]);
 		bad = run(&m, &got, past, until, 1) < 0;
-		for (uint64_t i = 0; i < tokens.n; i++)
-			if (past[i] == until[i]) /* had its last row before */
-				memcpy(got.next + i * tokens.vocab, before + i * tokens.vocab,
-				       tokens.vocab * sizeof *before);
 		for (uint64_t i = 0; i < tokens.n; i++) {
 			const uint64_t last = tokens.at[i] + until[i] - 1;
 
@@ -340,7 +333,6 @@ steps(const struct said *e)
 			got.nll[last] = e->nll[last];
 		}
 		memcpy(past, until, sizeof past);
-		free(before);
 	}
 	if (bad)
 		end(0, "runs in steps");

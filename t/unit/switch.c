@@ -216,7 +216,7 @@ stepped(struct model *m, uint64_t step, struct all *a)
 	for (int begun = 0; r == 0; begun = 1) {
 		uint64_t at[SEQS + 1] = {0}, n = 0, where[TARGET];
 		uint32_t ids[TARGET];
-		float next[SEQS * VOCAB], nll[TARGET];
+		float nll[TARGET];
 		struct told t = {{0}};
 
 		for (int i = 0; i < SEQS; i++) {
@@ -230,7 +230,7 @@ stepped(struct model *m, uint64_t step, struct all *a)
 		if (!n)
 			break;
 		const struct model_batch b = {
-			SEQS, {source, sat}, {ids, at}, begun ? past : NULL, next, nll};
+			SEQS, {source, sat}, {ids, at}, begun ? past : NULL, a->next, nll};
 
 		r = model_run(m, &b, take, &t, why);
 		if (!begun) {
@@ -245,14 +245,12 @@ stepped(struct model *m, uint64_t step, struct all *a)
 		}
 		a->told.rows[1] += t.rows[1];
 		for (int i = 0; i < SEQS; i++) {
-			if (at[i + 1] > at[i])
-				memcpy(a->next + i * VOCAB, next + i * VOCAB, VOCAB * sizeof *next);
 			/* the token after the last but one of a step is known in the next */
 			for (uint64_t k = at[i]; k + 1 < at[i + 1]; k++)
 				a->nll[where[k]] = nll[k];
 			if (at[i + 1] > at[i] &&
 			    past[i] + at[i + 1] - at[i] < tat[i + 1] - tat[i]) {
-				const float *x = next + i * VOCAB;
+				const float *x = a->next + i * VOCAB;
 				double sum = 0;
 
 				for (int v = 0; v < VOCAB; v++)

@@ -45,14 +45,12 @@ ordered(struct tool *t)
 static void
 take(struct tool *t, struct flow *flow, struct tr_frame *f)
 {
-	struct tr_col c = {.data = NULL};
 	struct tr_ids ids;
 
 	tool_key(t, f, "layer");
 	tool_ids(t, f, &ids);
-	if (kept && (tr_col(f, "dropped", &c) <= 0 || c.size != 1 || c.width != ids.k))
-		c.data = NULL;
-	check(t, flow, f, flow_add(flow, f, &ids, c.data, ordered(t)));
+	check(t, flow, f,
+	      flow_add(flow, f, &ids, kept ? tool_dropped(t, f, &ids) : NULL, ordered(t)));
 }
 
 static void

@@ -49,12 +49,10 @@ count(struct tool *t, struct sum *sum, struct tr_frame *f)
 	uint64_t experts = tool_section(t)->experts, *n = xcalloc(experts, sizeof *n);
 	struct tr_frame g;
 	struct tr_ids ids;
-	struct tr_col c;
-	const uint8_t *dropped = NULL;
+	const uint8_t *dropped;
 
 	tool_ids(t, f, &ids);
-	if (kept && tr_col(f, "dropped", &c) > 0 && c.size == 1 && c.width == ids.k)
-		dropped = c.data;
+	dropped = kept ? tool_dropped(t, f, &ids) : NULL;
 	load_count(&ids, ids.k, dropped, (uint32_t)experts, n);
 	tr_new(&g, "count");
 	tr_setu(&g, "layer", tool_key(t, f, "layer"));

@@ -34,15 +34,13 @@ static void
 count(struct tool *t, struct datasets *sets, const struct tr_frame *f)
 {
 	struct tr_ids ids;
-	struct tr_col c = {.data = NULL};
 
 	tool_key(t, f, "layer");
 	tool_ids(t, f, &ids);
 	if (best > ids.k)
 		die("--topk %llu: the trace has topk=%u", (unsigned long long)best, ids.k);
-	if (kept && (tr_col(f, "dropped", &c) <= 0 || c.size != 1 || c.width != ids.k))
-		c.data = NULL;
-	tool_check(t, setload_add(&load, sets, f, &ids, best ? (uint32_t)best : ids.k, c.data,
+	tool_check(t, setload_add(&load, sets, f, &ids, best ? (uint32_t)best : ids.k,
+				  kept ? tool_dropped(t, f, &ids) : NULL,
 				  (uint32_t)tool_section(t)->experts));
 }
 
