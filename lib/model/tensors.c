@@ -17,26 +17,25 @@
 #define ELEMENTS_MAX ((uint64_t)1 << 40)
 enum { NAME = 1024 }; /* bytes of a file name */
 
+/* f->name as f->p, unmapped by the caller. */
 static int
 map(struct file *f, char *why)
 {
-	static const struct array_opts opts = {.max_elements = ELEMENTS_MAX};
 	struct stat st;
 	int fd = open(f->name, O_RDONLY | O_CLOEXEC), r = -1;
+	void *p;
 
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		model_why(why, "%s: %s", f->name, strerror(errno));
 	} else if (!S_ISREG(st.st_mode) || st.st_size <= 0) {
 		model_why(why, "%s: empty, or no file", f->name);
 	} else {
-		f->n = (size_t)st.st_size;
-		f->p = mmap(NULL, f->n, PROT_READ, MAP_PRIVATE, fd, 0);
-		if (f->p == MAP_FAILED) {
-			f->p = NULL;
+		p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+		if (p == MAP_FAILED) {
 			model_why(why, "%s: %s", f->name, strerror(errno));
-		} else if (safetensors_read(&f->l, f->p, f->n, &opts) < 0) {
-			model_why(why, "%s: %s", f->name, f->l.err);
 		} else {
+			f->p = p;
+			f->n = (size_t)st.st_size;
 			r = 0;
 		}
 	}
@@ -50,7 +49,8 @@ static int
 add(struct tensors *t, const char *name, char *why)
 {
 	size_t n = strlen(t->dir) + strlen(name) + 2;
-	struct file *grown;
+	static const struct array_opts opts = {.max_elements = ELEMENTS_MAX};
+	struct file *grown, *f;
 	char *path;
 
 	if (strchr(name, '/'))
@@ -69,8 +69,13 @@ add(struct tensors *t, const char *name, char *why)
 	}
 	t->file = grown;
 	memset(&grown[t->nfiles], 0, sizeof *grown);
-	grown[t->nfiles].name = path;
-	return map(&grown[t->nfiles++], why);
+	f = &grown[t->nfiles++];
+	f->name = path;
+	if (map(f, why) < 0)
+		return -1;
+	if (safetensors_read(&f->l, f->p, f->n, &opts) < 0)
+		return model_why(why, "%s: %s", f->name, f->l.err);
+	return 0;
 }
 
 static int
@@ -144,21 +149,10 @@ tensors_open(struct tensors **to, const char *dir, char *why)
 		model_why(why, "%s: neither %s nor %s", dir, single, index);
 		goto out;
 	}
-	int fd = open(f.name, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-
-	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0) {
-		f.n = (size_t)st.st_size;
-		f.p = mmap(NULL, f.n, PROT_READ, MAP_PRIVATE, fd, 0);
-	}
-	if (fd < 0 || !f.p || f.p == MAP_FAILED)
-		model_why(why, "%s: %s", f.name, fd < 0 ? strerror(errno) : "empty, or no file");
-	else
-		r = sharded(t, &f, why);
-	if (f.p && f.p != MAP_FAILED)
-		munmap(f.p, f.n);
-	if (fd >= 0)
-		close(fd);
+	if ((r = map(&f, why)) < 0)
+		goto out;
+	r = sharded(t, &f, why);
+	munmap(f.p, f.n);
 out:
 	free(f.name);
 	if (r == 0)
