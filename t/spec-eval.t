@@ -24,6 +24,15 @@ trace-split -n 3 -o p- d
 for f in p-*.trace; do spec-eval --count "$f" -o "$f.n"; done
 ok 'counts of shards are added by trace-sum' sh -c 'trace-sum p-*.n | trace-cmp - d.n'
 ok 'and by itself' sh -c 'spec-eval --count p-*.n | trace-cmp - d.n'
+trace-gen --layers 5 --batches 20 --rows 100 --experts 64 -k 1 -w none -o wide
+for c in 2 3 4; do # "0,10" before "0,2"
+	same "counts of context $c are in the order of trace-sum" "spec-eval --no-prog --context $c --count wide" \
+		"spec-eval --no-prog --context $c --count wide | trace-sum --no-prog"
+done
+limit='ulimit -v 65536;'
+sh -c "$limit spec-eval --help" >/dev/null 2>&1 || limit= # a sanitizer needs more
+trace-gen --layers 4 --batches 20 --rows 1000 --experts 64 -k 1 -w none -o wide
+ok 'one matrix of counts is held' sh -c "$limit spec-eval --count wide >/dev/null"
 ok 'and with a trace' sh -c 'spec-eval --count p-1.trace p-0*.n p-2*.n | trace-cmp - d.n'
 is 'all rows are counted' '40000 40000 40000 40000' sh -c "spec-eval --count -t d | awk -F'\t' '
 	!/^#/ { m = split(\$NF, a, \",\"); for (i = 1; i <= m; i++) n[\$1] += a[i] } END { print n[1], n[3], n[5], n[7] }'"

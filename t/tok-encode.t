@@ -39,6 +39,8 @@ is 'BPE: merges by rank, then from the left' 5 of aba -m bpe.json
 is 'a character without a token is left out' '3 4 5 7' of 'ab abcaba¤' -m bpe.json
 edit bpe.json 's/"Ġab": 4/"Ġab": 4, "abab": 8/; s/"merges"/"ignore_merges": true, "merges"/'
 is 'ignore_merges' 8 of abab -m e.json
+edit uni.json 's/"normalizer": null/"normalizer": {"type": "NFC"}/; s/"b", -3/"\xe1\x86\xa7", -3/'
+is 'U+11A7 is no part of a Hangul syllable' '3 0 4 4 0 4 1' of "$(printf '\352\260\270\341\206\247\341\206\247\341\204\200\341\205\241\341\206\247')" -m e.json
 is 'tokens that are put around stay' '2 2 1' of 'a a a a' -m uni.json --max-tokens 3
 is '256 by default' 256 sh -c 'yes a | head -n 400 | xargs | tok-encode --lines -m uni.json -t | sed 1d | wc -l'
 is 'or all' 401 sh -c 'yes a | head -n 400 | xargs | tok-encode --lines -m uni.json --max-tokens 0 -t | sed 1d | wc -l'

@@ -35,6 +35,7 @@ struct predict {
 	double *p;       /* [context + 1][experts] while nodes are built */
 	uint64_t *n;     /* [experts] */
 	uint16_t *heard; /* [experts] */
+	uint16_t *order; /* [2][experts] as predict_next goes; the place of each in it */
 };
 
 static inline uint64_t
@@ -116,6 +117,7 @@ predict_free(struct predict *p)
 	free(p->p);
 	free(p->n);
 	free(p->heard);
+	free(p->order);
 	free(p);
 }
 
@@ -213,6 +215,29 @@ radix_sort(struct slot **a, uint64_t n, int bits)
 	return 0;
 }
 
+/* Lists of experts are in the order of their text, "0,10" before "0,2"; one alone by number. */
+static int
+set_order(struct predict *p)
+{
+	const uint32_t last = p->experts - 1;
+	uint32_t e = 0;
+
+	if (!p->order && !(p->order = malloc(2 * (size_t)p->experts * sizeof *p->order)))
+		return TR_ENOMEM;
+	for (uint32_t i = 0; i <= last; i++) {
+		p->order[i] = (uint16_t)e;
+		p->order[p->experts + e] = (uint16_t)i;
+		if (p->context > 2 && e && e * 10 <= last) {
+			e *= 10;
+			continue;
+		}
+		while (p->context > 2 && (e % 10 == 9 || (e == last && e > 9)))
+			e /= 10;
+		e++;
+	}
+	return 0;
+}
+
 /* The counts in order; older: by the older layers first, else by the last one. */
 static int
 sort(struct predict *p, int older)
@@ -222,6 +247,8 @@ sort(struct predict *p, int older)
 
 	free(p->sorted);
 	p->nsorted = 0;
+	if (older && set_order(p) < 0)
+		return TR_ENOMEM;
 	if (!(p->sorted = malloc((p->counts.used + 1) * sizeof *p->sorted)))
 		return TR_ENOMEM;
 	for (uint64_t i = 0; i >> p->counts.bits == 0; i++) {
@@ -230,10 +257,12 @@ sort(struct predict *p, int older)
 		if (!s.key--)
 			continue;
 		if (older && p->context > 1) { /* older fields, oldest first, last, followed */
+			const uint16_t *place = p->order + p->experts;
 			uint64_t k = 0;
 
-			for (int f = 1; f <= (int)p->context; f++)
-				k = k << p->bits | (s.key >> f * p->bits & mask);
+			for (int f = 1; f < (int)p->context; f++)
+				k = k << p->bits | place[s.key >> f * p->bits & mask];
+			k = k << p->bits | (s.key >> (int)p->context * p->bits & mask);
 			s.key = k << p->bits | (s.key & mask);
 		}
 		p->sorted[p->nsorted++] = s;
@@ -257,7 +286,7 @@ predict_next(struct predict *p, uint64_t *at, uint16_t *before, uint64_t *n)
 	memset(n, 0, (size_t)rows * p->experts * sizeof *n);
 	head = p->context > 1 ? p->sorted[*at].key >> inner : 0;
 	for (uint32_t l = p->context; l-- > 1;)
-		before[l - 1] = head >> (uint32_t)p->bits * (p->context - 1 - l) & mask;
+		before[l - 1] = p->order[head >> (uint32_t)p->bits * (p->context - 1 - l) & mask];
 	for (; *at < p->nsorted; ++*at) {
 		const struct slot *s = &p->sorted[*at];
 

@@ -39,8 +39,8 @@ int predict_count(struct predict *p, const uint16_t *const *from, const uint16_t
  * (context - 1 experts, the oldest first); of context 0 a matrix of one row.
  * predict_put adds one: 0, TR_ENOMEM, TR_ELIMIT where a sum passes 2^63. */
 int predict_put(struct predict *p, const uint16_t *before, const uint64_t *n);
-/* The next one, those that are not all zero in ascending order; *at is 0 at
- * first.  1, 0 at the end, or TR_ENOMEM. */
+/* The next one, those that are not all zero in the order that sum_sort has; *at
+ * is 0 at first.  1, 0 at the end, or TR_ENOMEM. */
 int predict_next(struct predict *p, uint64_t *at, uint16_t *before, uint64_t *n);
 
 /* Ready to tell the top <= PREDICT_TOP best; nothing is counted from now on. */

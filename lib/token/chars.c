@@ -152,7 +152,7 @@ chars_cluster(const char *p, size_t n)
 }
 
 static int
-form(int options, const char *p, size_t n, struct bytes *to)
+form_part(int options, const char *p, size_t n, struct bytes *to)
 {
 	utf8proc_uint8_t *q = NULL;
 	utf8proc_ssize_t m = utf8proc_map((const utf8proc_uint8_t *)p, (utf8proc_ssize_t)n, &q,
@@ -161,6 +161,20 @@ form(int options, const char *p, size_t n, struct bytes *to)
 
 	free(q);
 	return rc;
+}
+
+/* utf8proc 2.8 drops U+11A7, which nothing combines with, behind a Hangul syllable. */
+static int
+form(int options, const char *p, size_t n, struct bytes *to)
+{
+	static const char base[] = "\xe1\x86\xa7";
+	const size_t len = sizeof base - 1;
+	const char *at;
+
+	for (; (at = memmem(p, n, base, len)); n -= (size_t)(at - p) + len, p = at + len)
+		if (form_part(options, p, (size_t)(at - p), to) < 0 || bytes_put(to, base, len) < 0)
+			return -1;
+	return form_part(options, p, n, to);
 }
 
 /*

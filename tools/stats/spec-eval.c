@@ -174,7 +174,6 @@ static void
 put_counts(const struct layer *l)
 {
 	uint16_t before[PREDICT_CONTEXT];
-	struct sum *sum = sum_new(); /* brings them into its order */
 	uint64_t *n, at = 0;
 	struct tr_frame f;
 	int r = 0;
@@ -182,15 +181,11 @@ put_counts(const struct layer *l)
 	if ((uint64_t)experts * experts * sizeof *n > TR_BYTES_MAX)
 		die("%u experts: too many for a matrix of counts", experts);
 	n = xcalloc((size_t)experts * experts, sizeof *n);
-	while (sum && (r = predict_next(l->predict, &at, before, n)) > 0) {
+	while ((r = predict_next(l->predict, &at, before, n)) > 0) {
 		tool_check(&t, ngram_frame(&f, l->number, l->from, l->context, before, experts, n));
-		tool_check(&t, sum_add(sum, &f));
+		tool_put(&t, &f);
 	}
-	tool_check(&t, sum ? r : TR_ENOMEM);
-	sum_sort(sum);
-	for (size_t i = 0; i < sum_count(sum); i++)
-		tool_put(&t, sum_at(sum, i));
-	sum_free(sum);
+	tool_check(&t, r);
 	free(n);
 }
 
