@@ -34,7 +34,9 @@ else
 	skip_one 'no numpy'
 fi
 echo one | tok-encode -m "$EX/tiny-switch" --lines >t.trace
-is 'tokens of another tokenizer are told' 'router-capture: tokens of tiny-switch, but the model is tiny-qwen' \
-	router-capture -o qwen.trace "$EX/tiny-qwen" <t.trace
+fails 2 'tokens of another tokenizer are refused' "router-capture '$EX/tiny-qwen' <t.trace" 'tiny-qwen/tokenizer.json: the tokens were made by another'
+mkdir bare && cp "$EX"/tiny-qwen/config.json "$EX"/tiny-qwen/model.safetensors bare
+is 'or told, where the model has none' 'router-capture: tokens of another tokenizer, or one of another name than bare' \
+	router-capture -o qwen.trace bare <t.trace
 is 'its own are not' '' router-capture -o switch.trace "$EX/tiny-switch" <t.trace
 done_testing

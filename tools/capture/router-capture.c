@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../../lib/model/capture.h"
+#include "../../lib/token/same.h"
 #include "kept.h"
 #include "num.h"
 #include "part.h"
@@ -55,6 +56,7 @@ static struct tool t = {
 };
 
 static struct model m;
+static const char *dir; /* of it */
 static struct capture *c;
 static struct part old;
 static struct kept kept; /* seq and text frames that wait for a loss */
@@ -97,7 +99,7 @@ open_first(void)
 	int r;
 
 	for (int i = 0; i < t.nfiles; i++) {
-		if ((r = model_open(&m, t.files[i], &O, why)) == 0) {
+		if ((r = model_open(&m, dir = t.files[i], &O, why)) == 0) {
 			if (i && !t.quiet)
 				warn("%s (%s instead)", all, t.files[i]);
 			free(all);
@@ -245,16 +247,19 @@ batch(struct tr_frame *f)
 static void
 frame(struct tr_frame *f)
 {
-	const char *kind = f->kind, *name;
+	const char *kind = f->kind;
 
 	if (!strcmp(kind, "route"))
 		return;
 	if (!strcmp(kind, "tok")) {
 		batch(f);
 	} else if (!strcmp(kind, "trace")) {
-		if (tr_key(f, "tokenizer", &name) && strcmp(name, m.name) &&
-		    strcmp(name, "tokenizer.json") && !t.quiet)
-			warn("tokens of %s, but the model is %s", name, m.name);
+		const enum token_same same = token_same(f, dir, m.name);
+
+		if (same == TOKEN_OTHER)
+			die("%s/tokenizer.json: the tokens were made by another", dir);
+		if (same == TOKEN_NAMED && !t.quiet)
+			warn("tokens of another tokenizer, or one of another name than %s", m.name);
 		if (capture_trace(c, f) < 0)
 			tool_refuse(&t, f, "the line grows too long");
 		tool_put(&t, f);

@@ -2,11 +2,13 @@
  * Texts in, their tokens out: as a tokenizer.json says, or ids that are given.  models.md 6.
  */
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../../lib/token/item.h"
 #include "../../lib/token/open.h"
+#include "../../lib/token/same.h"
 #include "../../lib/token/textin.h"
 #include "pool.h"
 #include "tool.h"
@@ -39,7 +41,8 @@ static struct tool t = {
 };
 
 static struct tokenizer *tokenizer;
-static char *name; /* of it */
+static char *name;   /* of it */
+static uint32_t crc; /* of its file */
 static struct item_opts O;
 
 /* Rooms of threads, those that are not in use. */
@@ -63,6 +66,8 @@ open_tokenizer(void)
 			die_absent("%s", why);
 		die("%s", why);
 	}
+	if (!token_crc(model, &crc))
+		die("%s: cannot be read again", model);
 	if (most && most <= tokenizer_around(tokenizer))
 		die("--max-tokens %llu: %llu are put around each text", (unsigned long long)most,
 		    (unsigned long long)tokenizer_around(tokenizer));
@@ -72,13 +77,23 @@ open_tokenizer(void)
 			die("no memory");
 }
 
+/* By which tokenizer the tokens of a section are made. */
+static int
+tell(struct tr_frame *f)
+{
+	char hex[9];
+
+	snprintf(hex, sizeof hex, "%08x", crc);
+	return tr_set(f, "tokenizer", name) < 0 || tr_set(f, "tokenizer_crc", hex) < 0 ? -1 : 0;
+}
+
 static void
 open_section(void)
 {
 	struct tr_frame f;
 
 	tr_new_trace(&f, &(struct tr_list){0}, 0, 0);
-	if (name && tr_set(&f, "tokenizer", name) < 0)
+	if (model && tell(&f) < 0)
 		die("%s: a name that is too long", model);
 	tool_open(&t, &f);
 }
@@ -117,7 +132,7 @@ take(struct item *m, struct tr_frame *f)
 {
 	if (!strcmp(f->kind, "tok"))
 		tool_refuse(&t, f, "the input has tokens already");
-	if (!strcmp(f->kind, "trace") && tr_set(f, "tokenizer", name) < 0)
+	if (!strcmp(f->kind, "trace") && tell(f) < 0)
 		tool_refuse(&t, f, "the line grows too long");
 	if (strcmp(f->kind, "text")) {
 		tool_check(&t, item_keep(m, f, t.text || t.zstd));
