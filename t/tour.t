@@ -5,6 +5,7 @@ mkdir 1 2
 ok 'tour runs' sh -c 'cd 1 && tour a >../said'
 ok 'and again' sh -c 'cd 2 && tour a >../again'
 is 'the same words' '' cmp said again
+ok 'by its path alone' env PATH="$BUILD/bin:/usr/bin:/bin" "$TOP/pipelines/tour" 3
 cd 1 || exit
 for f in routing.trace written.trace coact.trace cost.trace best.place layer2.csv report.html; do
 	is "the same bytes: $f" '' cmp "a/$f" "../2/a/$f"
