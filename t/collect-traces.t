@@ -2,31 +2,7 @@
 # pipelines/collect-traces: how many of what, its metadata, what is absent.
 . "${0%/*}/lib.sh"
 py=$(command -v python3 || command -v /usr/bin/python3) || skip 'no python3'
-S=$DATA/switch-tiny
-[ -d "$S" ] || skip 'no switch-tiny'
-# switch-tiny has no tokenizer: a byte a token stands for one
-mkdir stand
-cat >tokens.py <<'E'
-import json, sys
-n = 0
-for line in sys.stdin:
-    f = json.loads(line)
-    if f["kind"] == "end":
-        f["frames"] += n
-    print(json.dumps(f))
-    if f["kind"] == "text":
-        n += 1
-        ids = [2 + b for b in f["text"].encode()][: int(sys.argv[1])]
-        print(json.dumps({"kind": "tok", "batch": f["batch"], "seq": f["seq"], "phase": 0, "rows": len(ids),
-            "cols": "tok:u32,pos:u32", "tok": ids, "pos": list(range(len(ids)))}))
-E
-cat >stand/tok-encode <<E
-#!/bin/sh
-[ "\$1 \$2 \$3" = "-m $S --max-tokens" ] || exit 9
-trace2jsonl | $py $tmp/tokens.py "\$4" | jsonl2trace
-E
-chmod +x stand/tok-encode
-PATH=$tmp/stand:$PATH
+S=$TOP/examples/tiny-switch
 C="collect-traces --model $S"
 parts() { sed -n 's/.*"\(real\|synthetic\)": \([0-9]*\).*/\2/p' "$1" | paste -sd' ' -; }
 is 'traces that are asked for' '' $C --traces 200 --mode mixed --real-ratio 0.7 --output mixed.trace
@@ -40,18 +16,18 @@ print(m["total_traces"], m["model_name"], m["num_experts"], m["data_type"], m["d
 print(sorted(real), sorted(real.values()), m["layer_distribution"])
 print(len(m["created"]), m["collection_time"] >= 0)
 E
-is 'metadata' "200 switch-tiny 8 {'real': 140, 'synthetic': 60} cpu
-['harbour', 'kitchen', 'numbers'] [23, 23, 24] {'1': 100, '3': 100}
+is 'metadata' "200 tiny-switch 8 {'real': 140, 'synthetic': 60} cpu
+['harbour', 'kitchen', 'numbers'] [11, 12, 12] {'1': 50, '3': 50, '5': 50, '7': 50}
 20 True" cat got
 is 'beside it, and nothing else' 'mixed.json mixed.trace' sh -c 'ls mixed* | xargs'
-is 'real ones have names and texts' '70 70 30' sh -c "trace-heads mixed.trace |
-	awk '/^@seq.* sample=/ { s++ } /^@text/ { t++ } /^@seq.* synthetic=1/ { m++ } END { print s, t, m }'"
-fails 2 'fewer traces than layers' "$C --traces 1 --output x.trace" '--traces 1: one sample makes 2'
+is 'real ones have names; all have tokens, none its text' '35 15 50 0' sh -c "trace-heads mixed.trace |
+	awk '/^@seq.* sample=/ { s++ } /^@seq.* synthetic=1/ { m++ } /^@tok/ { k++ } /^@text/ { t++ } END { print s, m, k, t + 0 }'"
+fails 2 'fewer traces than layers' "$C --traces 1 --output x.trace" '--traces 1: one sample makes 4'
 ok 'mode real' $C --mode real --traces 31 --output real
-is 'is all real, in whole samples, its metadata beside it' '30 0' parts real.json
+is 'is all real, in whole samples, its metadata beside it' '28 0' parts real.json
 $C --mode real --traces 600 --output few.trace 2>err
-is 'real ones that lack are told' 'collect-traces: real: 108 samples, not 300: 216 real traces, not 600' cat err
-is 'and not replaced' '216 0' parts few.json
+is 'real ones that lack are told' 'collect-traces: real: 108 samples, not 150: 432 real traces, not 600' cat err
+is 'and not replaced' '432 0' parts few.json
 same 'the same trace again, from another folder' 'cat mixed.trace' \
 	"mkdir -p other && cd other && $C --traces 200 --mode mixed --real-ratio 0.7 --output again.trace && cat again.trace"
 ok 'another seed' sh -c "$C -s 2 --traces 200 --real-ratio 0.7 --output other.trace; ! cmp -s other.trace mixed.trace"
@@ -74,14 +50,8 @@ for t in sh awk sed cat date mktemp mv rm; do ln -sf "$(command -v $t)" bin; don
 only() { PATH=$tmp/bin sh "$TOP/pipelines/collect-traces" --model "$S" "$@"; }
 fails 3 'without a tokenizer' 'only --output x.trace own.txt' 'no tok-encode here'
 is 'which synthetic ones do not need' '' only --mode synthetic --traces 10 --output y.trace
-is 'and are' '0 10' parts y.json
-# the model that is shipped
-if [ -d "$TOP/examples/tiny-switch" ] && [ -x "$BUILD/bin/tok-encode" ]; then
-	rm stand/tok-encode
-	ok 'as the guide has it' collect-traces --traces 600 --mode mixed --real-ratio 0.7 --model "$TOP/examples/tiny-switch" --output tiny.trace
-	ok 'metadata of it' $py -c 'import json; m = json.load(open("tiny.json")); assert m["data_type"]["real"] > 0 and m["total_traces"] <= 600'
-else
-	skip_one 'no examples/tiny-switch, or no tok-encode'
-fi
+is 'and are' '0 8' parts y.json
+ok 'as the guide has it' $C --traces 600 --mode mixed --real-ratio 0.7 --output guide.trace
+is 'all that were asked for' '420 180' parts guide.json
 fails 2 'an option' 'collect-traces --nosuch' '--nosuch: no such option'
 done_testing

@@ -109,59 +109,37 @@ mkdir -p e && cp -r 'a b/logs' e
 ok 'empty lists' router-analysis e.jsonc
 is 'are empty' '8 0' sh -c 'echo $(ls e/kde_models/*.pkl | wc -l) $(ls e/tables | grep -c pval)'
 fails 2 'no data set of that name' "echo '{\"model_name\": \"m\", \"output_dir\": \"a b\", \"kde_test_datasets\": [\"c4\"]}' >k.jsonc; router-analysis k.jsonc" 'c4 is none of datasets'
-S=$DATA/switch-tiny
-if [ -d "$S" ]; then
-	# stage 1; switch-tiny has no tokenizer: a byte a token stands for one
-	mkdir stand texts
-	cat >tokens.py <<'PY'
-import json, sys
-n = 0
-for line in sys.stdin:
-    f = json.loads(line)
-    if f["kind"] == "end":
-        f["frames"] += n
-    print(json.dumps(f))
-    if f["kind"] == "text":
-        n += 1
-        ids = [2 + b for b in f["text"].encode()][: int(sys.argv[1])]
-        print(json.dumps({"kind": "tok", "batch": f["batch"], "seq": f["seq"], "phase": 0, "rows": len(ids),
-            "cols": "tok:u32,pos:u32", "tok": ids, "pos": list(range(len(ids)))}))
-PY
-	cat >stand/tok-encode <<E
-#!/bin/sh
-[ "\$1 \$2 \$3" = "-m $S --max-tokens" ] || exit 9
-trace2jsonl | $py $tmp/tokens.py "\$4" | jsonl2trace
-E
-	chmod +x stand/tok-encode
-	PATH=$tmp/stand:$PATH
-	cp "$TOP"/examples/text/*.jsonl texts
-	ok 'from a checkpoint' router-analysis --stage 1,2 --checkpoint "$S" --texts texts --out cp
-	is 'a log of each file' 'harbour kitchen numbers' sh -c "ls cp/logs | sed 's/^switch-tiny_\(.*\)_internal_routing.json$/\1/' | xargs"
-	is 'the first learns, by the trims that leave something' 14 sh -c 'ls cp/kde_models/*.pkl | wc -l'
-	$py - >said <<'PY'
+# stage 1
+S=$TOP/examples/tiny-switch
+mkdir texts
+cp "$TOP"/examples/text/*.jsonl texts
+cp "$GOLD/tiny-switch.ids" ids
+ok 'from a checkpoint' router-analysis --stage 1,2 --checkpoint "$S" --texts texts --out cp
+is 'a log of each file' 'harbour kitchen numbers' sh -c "ls cp/logs | sed 's/^tiny-switch_\(.*\)_internal_routing.json$/\1/' | xargs"
+is 'the first learns, by the trims that leave something' 28 sh -c 'ls cp/kde_models/*.pkl | wc -l'
+$py - >said <<'PY'
 import json
-log = json.load(open("cp/logs/switch-tiny_kitchen_internal_routing.json"))
+log = json.load(open("cp/logs/tiny-switch_kitchen_internal_routing.json"))
 texts = {json.loads(l)["text"] for l in open("texts/kitchen.jsonl")}
 s = log["samples"]
+# as the Tokenizers library has them
+ids = [len(l.split()) - 1 for l in open("ids") if l.startswith("kitchen\t")]
 print(log["config"], log["dataset"], log["num_experts"], log["top_k"], log["num_layers"], len(s) == len(texts))
-print(sorted(x["num_tokens"] for x in s) == sorted(min(512, len(t.strip().encode())) for t in texts), {len(x["layers"]) for x in s},
+print(sorted(x["num_tokens"] for x in s) == sorted(ids), {len(x["layers"]) for x in s},
       all(len(l["router_logits_sample"]) == x["num_tokens"] for x in s for l in x["layers"]))
 PY
-	is 'which says what was captured: whole texts, no prefix' 'switch-tiny kitchen 8 1 2 True
-True {2} True' cat said
-	echo '{"model_name": "m", "datasets": ["numbers"], "kde_train_dataset": "numbers", "max_samples": {"numbers": 5}, "max_length": 7}' >n.jsonc
-	ok 'by settings' router-analysis --stage 1 --checkpoint "$S" --texts texts --out n n.jsonc
-	is 'so many samples, so long' '[7, 7, 7, 7, 7]' $py -c 'import json; print([s["num_tokens"] for s in json.load(open("n/logs/m_numbers_internal_routing.json"))["samples"]])'
-	printf '*\t*\tnone\t-\t9\n' >none.tsv
-	fails 2 "rules of one's own" "router-analysis --stage 1 --checkpoint $S --texts texts --rules none.tsv --out o n.jsonc" 'no record has a text in none'
-	echo '{"model_name": "m", "datasets": ["lambada"]}' >l.jsonc
-	fails 2 'texts that are absent' "router-analysis --stage 1 --checkpoint $S --texts texts --out o l.jsonc" 'texts/lambada: neither'
-	fails 2 'a folder without texts' "mkdir -p nothing; router-analysis --checkpoint $S --texts nothing --out o" 'nothing: no .jsonl'
-	fails 2 'a checkpoint without texts' "router-analysis --checkpoint $S" 'give --texts'
-	fails 2 'no checkpoint' 'rm stand/tok-encode; router-analysis --stage 1 --checkpoint none --texts texts --out o n.jsonc' none
-else
-	skip_one 'no switch-tiny'
-fi
+is 'which says what was captured: whole texts, no prefix' 'tiny-switch kitchen 8 1 4 True
+True {4} True' cat said
+echo '{"model_name": "m", "datasets": ["numbers"], "kde_train_dataset": "numbers", "max_samples": {"numbers": 5}, "max_length": 7}' >n.jsonc
+ok 'by settings' router-analysis --stage 1 --checkpoint "$S" --texts texts --out n n.jsonc
+is 'so many samples, so long' '[7, 7, 7, 7, 7]' $py -c 'import json; print([s["num_tokens"] for s in json.load(open("n/logs/m_numbers_internal_routing.json"))["samples"]])'
+printf '*\t*\tnone\t-\t9\n' >none.tsv
+fails 2 "rules of one's own" "router-analysis --stage 1 --checkpoint $S --texts texts --rules none.tsv --out o n.jsonc" 'no record has a text in none'
+echo '{"model_name": "m", "datasets": ["lambada"]}' >l.jsonc
+fails 2 'texts that are absent' "router-analysis --stage 1 --checkpoint $S --texts texts --out o l.jsonc" 'texts/lambada: neither'
+fails 2 'a folder without texts' "mkdir -p nothing; router-analysis --checkpoint $S --texts nothing --out o" 'nothing: no .jsonl'
+fails 2 'a checkpoint without texts' "router-analysis --checkpoint $S" 'give --texts'
+fails 2 'no checkpoint' 'router-analysis --stage 1 --checkpoint none --texts texts --out o n.jsonc' none
 fails 3 'a log that is absent' 'router-analysis --model qwen --out q' 'qwen3_30b_a3b_lambada_internal_routing.json is absent'
 fails 2 'a log that is broken' "mkdir -p c/logs; for d in lambada hellaswag wikitext; do echo '{\"samples\": [' >c/logs/m_\${d}_internal_routing.json; done; router-analysis --out c s.jsonc" 'm_lambada_internal_routing.json:'
 is 'usage' 2 sh -c 'router-analysis 2>/dev/null; echo $?'
