@@ -206,4 +206,21 @@ fails 2 'more tokens than positions' "router-capture '$TOP/examples/tiny-qwen' <
 ids 512 | rows >x
 ids 510 | rows --generate 9 >>x
 is 'as many, and generated up to them' '512 512' xargs <x
+# out of memory: weights that do not fit name their file, rows the frame and the shape
+if [ -z "${ASAN_OPTIONS:-}" ]; then
+	mkdir huge && cp "$TOP/examples/tiny-qwen/config.json" huge
+	"$py" -c 'import json, struct
+h = json.dumps({"a": {"dtype": "F32", "shape": [1 << 29], "data_offsets": [0, 1 << 31]}}).encode()
+h += b" " * (-len(h) % 8)
+f = open("huge/model.safetensors", "wb")
+f.write(struct.pack("<Q", len(h)) + h)
+f.truncate(8 + len(h) + (1 << 31))'
+	fails 2 'no memory for weights' 'ulimit -v 1000000; echo 5 6 | tok-encode --ids - | router-capture huge' 'huge/model.safetensors: Cannot allocate memory'
+	seq 600000 | awk '{ printf "%d ", $1 % 2000 } END { print "" }' >many.ids
+	tok-encode --ids many.ids -o many.trace
+	fails 2 'no memory for rows' "ulimit -v 1000000; router-capture '$TOP/examples/tiny-switch' <many.trace" '@tok: tiny-switch: no memory for [0-9]+ x [0-9]+ numbers'
+else
+	skip_one 'no limit of memory with ASan'
+	skip_one 'no limit of memory with ASan'
+fi
 done_testing
